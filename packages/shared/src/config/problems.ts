@@ -1,0 +1,52 @@
+// Decides: how the mistakes of a configuration are told: all at once, each with its path.
+// Must not know: what the keys mean.
+import type { z } from 'zod';
+import { BalancerError } from '../errors.ts';
+
+export interface Problem {
+  /** Such as `networks.mainnet.upstreams[0].url`; empty for the document itself. */
+  readonly path: string;
+  readonly message: string;
+}
+
+type Issue = z.core.$ZodIssue;
+
+export function problemsOf(issues: readonly Issue[], at: readonly PropertyKey[] = []): Problem[] {
+  return issues.flatMap((issue) => {
+    const path = [...at, ...issue.path];
+    if (issue.code === 'invalid_union') {
+      const branches = issue.errors.map((branch) => problemsOf(branch, path));
+      // Where no branch says more than that the type is wrong, the union's own message is the better one.
+      const telling = branches.findLast((branch) =>
+        branch.some((problem) => !/^Invalid /.test(problem.message)),
+      );
+      if (issue.message === 'Invalid input' && telling) return telling;
+    }
+    if (issue.code === 'invalid_key') return problemsOf(issue.issues, path);
+    return [{ path: pathText(path), message: messageOf(issue) }];
+  });
+}
+
+function messageOf(issue: Issue): string {
+  if (issue.code !== 'invalid_type') return issue.message;
+  const missing = /received undefined$/.test(issue.message);
+  return missing
+    ? `expected ${issue.expected}, got nothing; this key is required`
+    : issue.message.replace(/^Invalid input: /, '').replace('received', 'got');
+}
+
+function pathText(path: readonly PropertyKey[]): string {
+  return path.reduce<string>((text, key) => {
+    if (typeof key === 'number') return `${text}[${key}]`;
+    return text === '' ? String(key) : `${text}.${String(key)}`;
+  }, '');
+}
+
+/** The error that a bad configuration throws: code `RPCB_CONFIG`, one line per problem. */
+export function configError(problems: readonly Problem[]): BalancerError<{ problems: readonly Problem[] }> {
+  const lines = problems.map(({ path, message }) => `  ${path === '' ? '' : `${path}: `}${message}`);
+  return new BalancerError('RPCB_CONFIG', {
+    detail: `${problems.length} problem${problems.length === 1 ? '' : 's'}\n${lines.join('\n')}`,
+    details: { problems },
+  });
+}

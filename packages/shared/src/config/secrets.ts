@@ -1,0 +1,51 @@
+// Decides: which parts of a configuration are secret, and how it looks without them.
+// Must not know: where it is shown.
+import { createRedactor, HIDDEN, redactUrl, urlSecrets } from '../redact.ts';
+import type { Config } from './schema.ts';
+
+/** A function that hides every secret of this configuration in any text. */
+export function redactorOf(config: Config): (text: string) => string {
+  const upstreams = Object.values(config.networks).flatMap((network) => network.upstreams);
+  const fromUpstreams = upstreams.flatMap((upstream) => [
+    ...urlSecrets(upstream.url),
+    ...Object.values(upstream.headers).flatMap((value) => [value, value.slice(value.indexOf(' ') + 1)]),
+    ...(upstream.tls?.key === undefined ? [] : [upstream.tls.key]),
+  ]);
+  const { url, password, tls } = config.redis ?? {};
+  const fromRedis = [url === undefined ? undefined : passwordOf(url), password, tls?.key];
+  return createRedactor([...fromUpstreams, ...fromRedis.filter((secret) => secret !== undefined)]);
+}
+
+/** The resolved configuration as it may be shown: what `--check` prints. */
+export function redactConfig(config: Config): unknown {
+  const networks = Object.entries(config.networks).map(([name, network]) => {
+    const upstreams = network.upstreams.map((upstream) => ({
+      ...upstream,
+      url: redactUrl(upstream.url),
+      headers: Object.fromEntries(Object.keys(upstream.headers).map((key) => [key, HIDDEN])),
+      ...(upstream.tls && { tls: hideAll(upstream.tls) }),
+    }));
+    return [name, { ...network, upstreams }];
+  });
+  const { redis } = config;
+  return {
+    ...config,
+    ...(redis && {
+      redis: {
+        ...redis,
+        ...(redis.url !== undefined && { url: redactUrl(redis.url) }),
+        ...(redis.password !== undefined && { password: HIDDEN }),
+        ...(redis.tls && { tls: { ...redis.tls, ...(redis.tls.key !== undefined && { key: HIDDEN }) } }),
+      },
+    }),
+    networks: Object.fromEntries(networks),
+  };
+}
+
+function passwordOf(url: string): string | undefined {
+  return /^[a-z]+:\/\/[^/?#:]*:([^/?#]*)@/i.exec(url)?.[1];
+}
+
+function hideAll(tls: Readonly<Record<string, unknown>>): Record<string, string> {
+  return Object.fromEntries(Object.keys(tls).map((key) => [key, HIDDEN]));
+}

@@ -1,0 +1,48 @@
+// The public entry: what gateways and sidecars agree on.
+export { type Endpoint, endpointOf } from './config/endpoint.ts';
+export type { Sources } from './config/expand.ts';
+export { configHash } from './config/hash.ts';
+export {
+  type NetworkConfig,
+  type ProbeConfig,
+  TIERS,
+  type Tier,
+  type UpstreamConfig,
+} from './config/network.ts';
+export { parseConfig, validateConfig } from './config/parse.ts';
+export type { Problem } from './config/problems.ts';
+export type { RedisConfig } from './config/redis.ts';
+export { type Config, type ConfigInput, RESERVED_NAMES } from './config/schema.ts';
+export { redactConfig, redactorOf } from './config/secrets.ts';
+export {
+  BalancerError,
+  type BalancerErrorOptions,
+  ERRORS,
+  type ErrorCode,
+  type ErrorEntry,
+} from './errors.ts';
+export {
+  type Envelope,
+  endsAt,
+  isNestedDeeper,
+  readElements,
+  readEnvelope,
+  type Span,
+} from './jsonrpc.ts';
+export type { Log, LogMethod } from './log.ts';
+export { createGlobTable, createSafetyOf, type MethodRules, type Safety } from './protocols/methods.ts';
+export { isHard, REASONS, type Reason, type ReasonKind } from './reasons.ts';
+export { createRedactor, foreignText, HIDDEN, redactUrl } from './redact.ts';
+export { createMemoryStore } from './store/memory.ts';
+export type { Lease, PublishResult, Store, StoreHealth } from './store/store.ts';
+export type { StoreEvent } from './wire/events.ts';
+export {
+  decodeRanking,
+  encodeRanking,
+  type Head,
+  isNewer,
+  type NetworkHead,
+  type RankedUpstream,
+  type Ranking,
+  type RankingDraft,
+} from './wire/ranking.ts';

@@ -1,0 +1,46 @@
+// Decides: whether a method may be sent twice.
+// Must not know: attempts, upstreams, answers.
+import picomatch from 'picomatch';
+import { EVM_READS, EVM_WRITES } from './evm.ts';
+
+/**
+ * `read`: may be sent again, anywhere. `write`: sent once. `unknown`: taken for a read that may not be sent again
+ * once its first byte was written (design rule 7); so are methods whose effect stays on one node, such as filters.
+ */
+export type Safety = 'read' | 'write' | 'unknown';
+
+const KNOWN: ReadonlyMap<string, Safety> = new Map([
+  ...EVM_READS.map((method) => [method, 'read'] as const),
+  ...EVM_WRITES.map((method) => [method, 'write'] as const),
+]);
+
+export interface MethodRules {
+  /** Globs of further methods that may be repeated; they win over the built-in tables. */
+  readonly reads: readonly string[];
+  /** Globs of further methods that are sent once; they win over `reads`. */
+  readonly writes: readonly string[];
+}
+
+/** Compiles a network's rules into one look-up. */
+export function createSafetyOf({ reads, writes }: MethodRules): (method: string) => Safety {
+  if (reads.length === 0 && writes.length === 0) return (method) => KNOWN.get(method) ?? 'unknown';
+  const isRead = anyOf(reads);
+  const isWrite = anyOf(writes);
+  return (method) => {
+    if (isWrite(method)) return 'write';
+    return isRead(method) ? 'read' : (KNOWN.get(method) ?? 'unknown');
+  };
+}
+
+/** A look-up by glob: the first that matches wins. */
+export function createGlobTable<Value>(
+  table: Readonly<Record<string, Value>>,
+): (method: string) => Value | undefined {
+  const rows = Object.entries(table).map(([glob, value]) => ({ matches: anyOf([glob]), value }));
+  return (method) => rows.find((row) => row.matches(method))?.value;
+}
+
+function anyOf(globs: readonly string[]): (method: string) => boolean {
+  if (globs.length === 0) return () => false;
+  return picomatch([...globs], { bash: true, dot: true, nonegate: true, noextglob: true });
+}

@@ -1,0 +1,88 @@
+// Decides: the store of embedded mode: one process, no Redis, the same rules.
+// Must not know: Redis. The clock is handed in.
+
+import type { StoreEvent } from '../wire/events.ts';
+import { encodeRanking, isNewer, type Ranking } from '../wire/ranking.ts';
+import type { Lease, PublishResult, Store } from './store.ts';
+
+interface NetworkState {
+  epoch: number;
+  lease: { readonly holder: string; readonly epoch: number; until: number } | null;
+  ranking: {
+    readonly epoch: number;
+    readonly seq: number;
+    readonly text: string;
+    readonly until: number;
+  } | null;
+}
+
+const HEALTHY = { connected: true, problem: null, evictionRisk: null } as const;
+
+/** @param now the current time in epoch ms */
+export function createMemoryStore(now: () => number): Store {
+  const networks = new Map<string, NetworkState>();
+  const listeners = new Set<(event: StoreEvent | null) => void>();
+
+  function stateOf(network: string): NetworkState {
+    const state = networks.get(network) ?? { epoch: 0, lease: null, ranking: null };
+    networks.set(network, state);
+    return state;
+  }
+
+  function isHeld({ network, holder, epoch }: Lease): boolean {
+    const { lease } = stateOf(network);
+    return lease !== null && lease.holder === holder && lease.epoch === epoch && lease.until > now();
+  }
+
+  function emit(event: StoreEvent): void {
+    for (const listener of listeners) listener(event);
+  }
+
+  return {
+    kind: 'memory',
+    async acquire(network, holder, ttlMs) {
+      const state = stateOf(network);
+      if (state.lease !== null && state.lease.until > now()) return null;
+      const epoch = Math.max(state.epoch + 1, Math.floor(now()));
+      state.epoch = epoch;
+      state.lease = { holder, epoch, until: now() + ttlMs };
+      return { network, holder, epoch };
+    },
+    async renew(lease, ttlMs) {
+      const held = stateOf(lease.network).lease;
+      if (!isHeld(lease) || held === null) return false;
+      held.until = now() + ttlMs;
+      return true;
+    },
+    async release(lease) {
+      if (!isHeld(lease)) return;
+      stateOf(lease.network).lease = null;
+      emit({ type: 'released', network: lease.network });
+    },
+    async publish(lease: Lease, ranking: Ranking, maxAgeMs: number): Promise<PublishResult> {
+      const state = stateOf(lease.network);
+      const token = { epoch: lease.epoch, seq: ranking.seq };
+      if (!isHeld(lease) || (state.ranking !== null && !isNewer(token, state.ranking))) return 'fenced';
+      state.ranking = {
+        ...token,
+        text: encodeRanking({ ...ranking, epoch: lease.epoch }),
+        until: now() + maxAgeMs,
+      };
+      emit({ type: 'ranking', network: lease.network, ...token });
+      return 'accepted';
+    },
+    async readRanking(network) {
+      const { ranking } = stateOf(network);
+      return ranking !== null && ranking.until > now() ? ranking.text : null;
+    },
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    health: () => HEALTHY,
+    onHealth: () => () => {},
+    async close() {
+      listeners.clear();
+    },
+  };
+}

@@ -1,0 +1,48 @@
+// Decides: what gateways and sidecars share, as one interface with two implementations (memory, Redis).
+// Must not know: either of them. Plain serialisable values only, so that one process can serve its store to others.
+
+import type { StoreEvent } from '../wire/events.ts';
+import type { Ranking } from '../wire/ranking.ts';
+
+/** The right to publish the ranking of one network, for a time. */
+export interface Lease {
+  readonly network: string;
+  readonly holder: string;
+  /** The fencing token: higher than every one given out before, also after the store lost its data. */
+  readonly epoch: number;
+}
+
+/** `accepted`, or `fenced`: the lease is somebody else's by now, so the publisher must stop. */
+export type PublishResult = 'accepted' | 'fenced';
+
+export interface StoreHealth {
+  readonly connected: boolean;
+  /** What is wrong and what to change; null while nothing is. */
+  readonly problem: string | null;
+  /** Set when the server may evict control keys under memory pressure; names the setting to change. */
+  readonly evictionRisk: string | null;
+}
+
+/**
+ * Every method but `health` and `subscribe` rejects with a BalancerError `RPCB_STORE` while the store is out of reach.
+ * The two implementations pass one conformance suite.
+ */
+export interface Store {
+  readonly kind: 'memory' | 'redis';
+  /** Takes the lease if nobody holds it; null if somebody does. */
+  acquire(network: string, holder: string, ttlMs: number): Promise<Lease | null>;
+  /** Prolongs the lease; false when it is lost. */
+  renew(lease: Lease, ttlMs: number): Promise<boolean>;
+  /** Gives the lease back if it is still held, and says so to those who wait. */
+  release(lease: Lease): Promise<void>;
+  /** Stores a ranking under the lease with this epoch, if that is still held and (epoch, seq) is newer than what is stored. */
+  publish(lease: Lease, ranking: Ranking, maxAgeMs: number): Promise<PublishResult>;
+  /** The text of the newest ranking, still to be checked by `decodeRanking`; null if there is none or it expired. */
+  readRanking(network: string): Promise<string | null>;
+  /** Calls back for every event and after each reconnection (`null`: something may have been missed). */
+  subscribe(listener: (event: StoreEvent | null) => void): () => void;
+  health(): StoreHealth;
+  /** Calls back when `health` changed. */
+  onHealth(listener: (health: StoreHealth) => void): () => void;
+  close(): Promise<void>;
+}

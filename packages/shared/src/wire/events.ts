@@ -1,0 +1,25 @@
+// Decides: what is said on the events channel.
+// Must not know: how it travels. A lost event is repaired by a slow poll.
+import { z } from 'zod';
+
+const eventSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('ranking'), network: z.string().max(64), epoch: z.number(), seq: z.number() }),
+  z.object({ type: z.literal('released'), network: z.string().max(64) }),
+]);
+
+/** `ranking`: a newer one was published. `released`: the lease of a network is free. */
+export type StoreEvent = z.output<typeof eventSchema>;
+
+/** Longest event that is read. */
+const EVENT_CHARS_MAX = 1000;
+
+/** The event in a message; null for what is none of ours, such as an event of a newer version. */
+export function decodeEvent(text: string): StoreEvent | null {
+  if (text.length > EVENT_CHARS_MAX) return null;
+  try {
+    const result = eventSchema.safeParse(JSON.parse(text));
+    return result.success ? result.data : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,27 @@
+// Decides: every name in Redis. Nobody else spells one.
+// Must not know: what stands behind a name.
+
+export interface KeyOptions {
+  readonly prefix: string;
+  readonly clusterId: string;
+}
+
+export interface NetworkKeys {
+  /** Who may publish: `holder|epoch`, expires with the lease. */
+  readonly lease: string;
+  /** The highest epoch ever given out; the one key that never expires. */
+  readonly epoch: string;
+  /** Hash of epoch, seq and document; expires with the ranking's age. */
+  readonly ranking: string;
+}
+
+/** All keys of a network carry the same hash tag, so that one script may touch them in a Redis Cluster. */
+export function networkKeys({ prefix, clusterId }: KeyOptions, network: string): NetworkKeys {
+  const tagged = `${prefix}:{${clusterId}:${network}}`;
+  return { lease: `${tagged}:lease`, epoch: `${tagged}:epoch`, ranking: `${tagged}:ranking` };
+}
+
+/** One channel for each cluster, so that nobody gets another cluster's traffic. */
+export function eventsChannel({ prefix, clusterId }: KeyOptions): string {
+  return `${prefix}:{${clusterId}}:events`;
+}
