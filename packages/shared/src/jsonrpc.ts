@@ -9,8 +9,10 @@ export interface Span {
 
 /** The members of one envelope, each where its value stands. `end` is -1 when the bytes stop before it does. */
 export interface Envelope extends Span {
+  readonly jsonrpc?: Span;
   readonly id?: Span;
   readonly method?: Span;
+  readonly params?: Span;
   readonly result?: Span;
   readonly error?: Span;
   /** The same member twice, also in another case: Go takes the last of `method` and `Method`, others refuse. */
