@@ -171,7 +171,8 @@ function keyName(bytes: Uint8Array, start: number, end: number): string | undefi
   if (length > 60) return undefined; // Longer than any spelling of `jsonrpc` with every character escaped.
   let text = ascii(bytes, start + 1, end - 1);
   if (text.includes('\\')) text = unescaped(text);
-  const name = text.toLowerCase();
+  // Go's encoding/json folds U+017F (long s) to an s; raw, it is these two bytes of UTF-8.
+  const name = text.replace(/\u017f|\u00c5\u00bf/g, 's').toLowerCase();
   return MEMBERS.has(name) ? name : undefined;
 }
 
