@@ -36,6 +36,11 @@ export const ERRORS = {
     jsonRpcCode: -32000,
     message: 'The request reached a node but its answer was lost, so it may have been executed',
   },
+  RPCB_NODE_ERROR: {
+    statusCode: 502,
+    jsonRpcCode: -32000,
+    message: 'The node answered with an error; details has it as the node wrote it',
+  },
   RPCB_CONFIG: { statusCode: 500, jsonRpcCode: -32603, message: 'The configuration is not valid' },
   RPCB_STORE: { statusCode: 500, jsonRpcCode: -32603, message: 'The store cannot be used' },
 } as const satisfies Record<string, ErrorEntry>;

@@ -1,0 +1,68 @@
+// Decides: when real traffic takes an upstream out (nginx's max_fails and fail_timeout) and lets it back in.
+// Must not know: what counts as a failure; times are handed in.
+import { type Member, THROTTLE_FIRST_MS } from './member.ts';
+
+/** Trials while every upstream is ejected: a recovered network is served again within a second. */
+export const TRIAL_WHEN_ALL_EJECTED_MS = 1000;
+
+/** Whether `maxFails` is reached; a lone upstream is never ejected, since there is nobody else (as in nginx). */
+export function isFailed(member: Member, memberCount: number): boolean {
+  return memberCount > 1 && member.maxFails > 0 && member.fails >= member.maxFails;
+}
+
+/** How long a failed upstream waits for its trial, in ms. */
+export function trialWaitMs(member: Member, allFailed: boolean): number {
+  return allFailed ? Math.min(TRIAL_WHEN_ALL_EJECTED_MS, member.failTimeoutMs) : member.failTimeoutMs;
+}
+
+/** A trial that was given out: to be returned, should the attempt end without saying anything about the upstream. */
+export interface Trial {
+  readonly begunAt: number;
+  readonly checkedBefore: number;
+}
+
+/** Notes that an attempt goes out. For a failed upstream this is its trial: until it ends, nobody else gets one. */
+export function beginAttempt(member: Member, now: number, waitMs: number): Trial | null {
+  member.inFlight++;
+  member.requests++;
+  if (now - member.checkedAt <= waitMs) return null;
+  const trial = { begunAt: now, checkedBefore: member.checkedAt };
+  member.checkedAt = now;
+  return trial;
+}
+
+export function endAttempt(member: Member): void {
+  member.inFlight--;
+}
+
+export function recordFailure(member: Member, now: number): void {
+  member.fails++;
+  member.failedAt = now;
+  member.checkedAt = now;
+  if (member.maxFails > 0) {
+    const cut = Math.floor(member.weight / member.maxFails);
+    member.effectiveWeight = Math.max(0, member.effectiveWeight - cut);
+  }
+}
+
+/** nginx's rule: failures are cleared only by a success that was picked more than `failTimeout` after the last of them. */
+export function recordSuccess(member: Member, now: number): void {
+  if (member.failedAt < member.checkedAt) member.fails = 0;
+  member.succeededAt = now;
+  member.resetForgiven = false;
+  member.throttleMs = THROTTLE_FIRST_MS;
+  member.unauthorizedAt = 0;
+}
+
+/** An attempt that says nothing (the client left): a trial is given back, so that the next request may try. */
+export function recordNothing(member: Member, trial: Trial | null): void {
+  if (trial && member.checkedAt === trial.begunAt) member.checkedAt = trial.checkedBefore;
+}
+
+/** @param retryAfterMs what the upstream asked for; null where it named none */
+export function recordThrottled(member: Member, now: number, retryAfterMs: number | null): void {
+  const waitMs = retryAfterMs ?? member.throttleMs;
+  if (retryAfterMs === null) member.throttleMs = Math.min(member.throttleMs * 2, member.failTimeoutMs);
+  const until = now + Math.min(waitMs, member.failTimeoutMs);
+  member.throttledUntil = Math.max(member.throttledUntil, until);
+}

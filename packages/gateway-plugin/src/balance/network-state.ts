@@ -1,0 +1,52 @@
+// Decides: the balancing state of one network in this replica, and why each upstream may not be picked right now.
+// Must not know: requests, answers, Redis.
+import { isHard, type NetworkConfig, type Reason } from '@rpc-balancer/shared';
+import { isFailed, trialWaitMs } from './ejection.ts';
+import { createMember, type Member } from './member.ts';
+import { isStale, probedReason, type Snapshot } from './snapshot.ts';
+
+export interface NetworkState {
+  readonly members: readonly Member[];
+  /** False for `probe: off`: then only passive health speaks. */
+  readonly probed: boolean;
+  readonly rankingMaxAgeMs: number;
+  /** Replaced by the feed, never edited. */
+  snapshot: Snapshot | null;
+}
+
+export function createNetworkState(config: NetworkConfig, rankingMaxAgeMs: number): NetworkState {
+  return {
+    members: config.upstreams.map(createMember),
+    probed: config.probe !== null,
+    rankingMaxAgeMs,
+    snapshot: null,
+  };
+}
+
+/** One reason (or none) per member, in configuration order. Hard reasons come first: they decide. */
+export function reasonsNow(state: NetworkState, now: number): (Reason | null)[] {
+  const { members, snapshot } = state;
+  const stale = snapshot !== null && isStale(snapshot, now, state.rankingMaxAgeMs);
+  const allFailed = areAllFailed(state);
+  return members.map((member) => {
+    if (member.disabled) return 'disabled';
+    const probed = state.probed ? probedReason(snapshot, member, stale) : null;
+    if (probed !== null && isHard(probed)) return probed;
+    if (isFailed(member, members.length) && now - member.checkedAt <= trialWaitMs(member, allFailed))
+      return 'ejected';
+    if (member.throttledUntil > now) return 'throttled';
+    if (member.maxConns !== null && member.inFlight >= member.maxConns) return 'full';
+    return probed ?? refusedReason(state, member, now);
+  });
+}
+
+/** Real traffic was answered 401 or 403: believed until the next good probe, without probes for `failTimeout`. */
+function refusedReason({ snapshot, probed }: NetworkState, member: Member, now: number): Reason | null {
+  const believedFrom = probed && snapshot ? snapshot.acceptedAt : now - member.failTimeoutMs;
+  return member.unauthorizedAt > believedFrom ? 'unauthorized' : null;
+}
+
+/** Whether every upstream that could be used at all has reached `maxFails`. */
+export function areAllFailed({ members }: NetworkState): boolean {
+  return members.every((member) => member.disabled || isFailed(member, members.length));
+}

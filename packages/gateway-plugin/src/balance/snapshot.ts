@@ -1,0 +1,45 @@
+// Decides: what of a published ranking is believed, and for how long.
+// Must not know: how it arrived. A snapshot is replaced, never edited.
+import { isHard, isNewer, type RankedUpstream, type Ranking, type Reason } from '@rpc-balancer/shared';
+import type { Member } from './member.ts';
+
+export interface Snapshot {
+  readonly ranking: Ranking;
+  /** Own clock at acceptance, epoch ms: ages do not depend on the publisher's clock. */
+  readonly acceptedAt: number;
+  readonly upstreams: ReadonlyMap<string, RankedUpstream>;
+  /** Since when each upstream has had a reason without a break, by own clock. */
+  readonly reasonSince: ReadonlyMap<string, number>;
+}
+
+/** The next snapshot, or null if the ranking is not newer: (epoch, seq) never goes down. */
+export function nextSnapshot(previous: Snapshot | null, ranking: Ranking, now: number): Snapshot | null {
+  if (previous && !isNewer(ranking, previous.ranking)) return null;
+  const excluded = ranking.upstreams.filter((upstream) => upstream.reason !== null);
+  return Object.freeze({
+    ranking,
+    acceptedAt: now,
+    upstreams: new Map(ranking.upstreams.map((upstream) => [upstream.id, upstream])),
+    reasonSince: new Map(excluded.map(({ id }) => [id, previous?.reasonSince.get(id) ?? now])),
+  });
+}
+
+export function isStale(snapshot: Snapshot, now: number, maxAgeMs: number): boolean {
+  return now - snapshot.acceptedAt > maxAgeMs;
+}
+
+/** Verdicts of the sidecar that a gateway's own success outweighs: its network may be broken, not the node's. */
+const OUTWEIGHED: ReadonlySet<Reason> = new Set(['unreachable', 'probe_timeout', 'probe_failed']);
+
+/** What the ranking says against an upstream; a stale one only keeps its hard reasons. */
+export function probedReason(snapshot: Snapshot | null, member: Member, stale: boolean): Reason | null {
+  if (snapshot === null) return 'unprobed';
+  const reason = snapshot.upstreams.get(member.id)?.reason;
+  if (stale) return reason && isHard(reason) ? reason : null;
+  if (reason === undefined) return 'unprobed';
+  if (reason === null) return null;
+  const since = snapshot.reasonSince.get(member.id) ?? snapshot.acceptedAt;
+  const outweighed =
+    OUTWEIGHED.has(reason) && member.succeededAt > since && member.succeededAt > member.failedAt;
+  return outweighed ? null : reason;
+}

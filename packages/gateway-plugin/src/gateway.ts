@@ -1,0 +1,121 @@
+// Decides: how everything behind the routes is started and stopped together: networks, store, feed, and embedded the sidecar.
+// Must not know: Fastify.
+import { type Sidecar, startSidecar } from '@rpc-balancer/health-sidecar';
+import {
+  type Config,
+  createMemoryStore,
+  createRedisStore,
+  type Log,
+  redactorOf,
+  type Store,
+} from '@rpc-balancer/shared';
+import type { Cluster, Redis } from 'ioredis';
+import { type Feed, startFeed } from './cluster/feed.ts';
+import { Cancellation } from './upstream/cancellation.ts';
+import type { AttemptListener, Network } from './upstream/network.ts';
+import { openNetwork } from './upstream/network.ts';
+
+export interface GatewayOptions {
+  readonly config: Config;
+  readonly redis: Redis | Cluster | null;
+  readonly instance: string;
+  readonly now: () => number;
+  readonly random: () => number;
+  readonly log: Log;
+  readonly onAttempt: AttemptListener;
+}
+
+export interface Gateway {
+  readonly config: Config;
+  readonly mode: 'embedded' | 'cluster';
+  readonly store: Store;
+  readonly networks: ReadonlyMap<string, Network>;
+  /** Begins to read rankings and, embedded, to make them. Does not wait for nodes or Redis. */
+  start(): void;
+  /** A cancellation for one request, which a shutdown reaches; `done` when it has ended. */
+  enter(): Cancellation;
+  done(cancellation: Cancellation): void;
+  /** From now on requests in flight have `drainTimeout` to end. */
+  drain(): void;
+  close(): Promise<void>;
+}
+
+export function createGateway(options: GatewayOptions): Gateway {
+  const { config, now, random, log } = options;
+  const store = openStore(options);
+  const networks = openNetworks(options);
+  const running = new Set<Cancellation>();
+  let feed: Feed | null = null;
+  let sidecar: Sidecar | null = null;
+  let drainTimer: NodeJS.Timeout | null = null;
+
+  const stopLogging = store.onHealth(({ problem, evictionRisk }) => {
+    if (problem)
+      log.warn({ problem }, 'the store is out of reach; serving by the last ranking and passive health');
+    else log.info({}, 'the store is reached');
+    if (evictionRisk) log.warn({ problem: evictionRisk }, 'the store may evict control keys');
+  });
+
+  return {
+    config,
+    mode: store.kind === 'memory' ? 'embedded' : 'cluster',
+    store,
+    networks,
+    start() {
+      feed = startFeed({ networks: () => networks.values(), store, now, log });
+      if (store.kind === 'memory') {
+        sidecar = startSidecar({
+          config,
+          store,
+          instance: options.instance,
+          now,
+          random,
+          log,
+          redact: redactorOf(config),
+        });
+      }
+    },
+    enter() {
+      const cancellation = new Cancellation();
+      running.add(cancellation);
+      return cancellation;
+    },
+    done: (cancellation) => void running.delete(cancellation),
+    drain() {
+      drainTimer ??= setTimeout(() => {
+        for (const cancellation of running) cancellation.cancel('closing');
+      }, config.gateway.drainTimeout);
+    },
+    async close() {
+      if (drainTimer) clearTimeout(drainTimer);
+      await sidecar?.stop();
+      await feed?.stop();
+      await Promise.all([...networks.values()].map((network) => network.close()));
+      stopLogging();
+      await store.close();
+    },
+  };
+}
+
+function openStore({ config, redis, now, random }: GatewayOptions): Store {
+  if (!config.redis && !redis) return createMemoryStore(now);
+  const { prefix, clusterId } = config.redis ?? { prefix: 'rpcb', clusterId: 'default' };
+  return createRedisStore({
+    ...(redis ? { client: redis } : config.redis && { redis: config.redis }),
+    prefix,
+    clusterId,
+    random,
+  });
+}
+
+function openNetworks({ config, onAttempt }: GatewayOptions): ReadonlyMap<string, Network> {
+  const { batchLimit, batchAnswerLimit, holdAnswer } = config.gateway;
+  const limits = { batchLimit, batchAnswerLimitBytes: batchAnswerLimit, holdAnswerBytes: holdAnswer };
+  const rankingMaxAgeMs = config.sidecar.rankingMaxAge;
+  return new Map(
+    Object.entries(config.networks).map(([name, network]) => [
+      name,
+      openNetwork({ name, config: network, limits, rankingMaxAgeMs, onAttempt }),
+    ]),
+  );
+}

@@ -1,0 +1,75 @@
+// Decides: how what came of a request is written: one JSON-RPC answer, an array of them, or an error of ours.
+// Must not know: Fastify, attempts, upstreams.
+import type { Readable } from 'node:stream';
+import { BalancerError, type ErrorCode, type Reason } from '@rpc-balancer/shared';
+import { joinAnswers } from '../upstream/batch.ts';
+import { type Call, type Failure, idOf } from '../upstream/call.ts';
+import type { Trip } from '../upstream/trip.ts';
+
+/** What `error.data` tells about a failure besides its code; never a URL and no foreign text. */
+export interface FailureDetails {
+  readonly network?: string;
+  readonly reasons?: Readonly<Record<string, Reason>>;
+  readonly attempts?: readonly { readonly upstream: string; readonly outcome: string }[];
+  readonly networks?: readonly string[];
+}
+
+export interface Answer {
+  readonly status: number;
+  /** Null: no content (nothing but notifications). */
+  readonly body: Buffer | Readable | null;
+  /** The error's code, or `ok`: the label of the request in the metrics. */
+  readonly code: ErrorCode | 'ok';
+  readonly retryAfterMs: number | null;
+}
+
+const NULL_ID = Buffer.from('null');
+
+export function answerSingle(call: Call, trip: Trip, requestId: string): Answer {
+  if (trip.stream) return { status: 200, body: trip.stream, code: 'ok', retryAfterMs: null };
+  if (call.failure) return answerError(errorOf(call.failure, trip), idOf(call), requestId);
+  if (call.id === null) return { status: 204, body: null, code: 'ok', retryAfterMs: null };
+  return { status: 200, body: call.answer, code: 'ok', retryAfterMs: null };
+}
+
+/** Answers stand in request order; 200 whatever the elements hold. */
+export function answerBatch(calls: readonly Call[], trip: Trip, requestId: string): Answer {
+  const answers = calls.flatMap((call) => {
+    if (call.id === null && call.failure?.code !== 'RPCB_INVALID_REQUEST') return [];
+    if (call.failure) return [errorBody(errorOf(call.failure, trip), idOf(call), requestId)];
+    return call.answer ? [call.answer] : [];
+  });
+  const failed = calls.find((call) => call.failure)?.failure?.code;
+  if (answers.length === 0) return { status: 204, body: null, code: failed ?? 'ok', retryAfterMs: null };
+  return { status: 200, body: joinAnswers(answers), code: failed ?? 'ok', retryAfterMs: null };
+}
+
+/** @param id the id's own bytes; null where the request had none that could be read */
+export function answerError(error: BalancerError<unknown>, id: Buffer | null, requestId: string): Answer {
+  return {
+    status: error.statusCode,
+    body: errorBody(error, id, requestId),
+    code: error.code,
+    retryAfterMs: error.retryAfterMs ?? null,
+  };
+}
+
+export function errorOf(failure: Failure, trip: Trip): BalancerError<FailureDetails> {
+  const { attempts, reasons, retryAfterMs } = trip;
+  return new BalancerError(failure.code, {
+    ...(failure.detail !== undefined && { detail: failure.detail }),
+    ...(retryAfterMs !== null && { retryAfterMs }),
+    details: { network: trip.network.name, ...(reasons && { reasons }), attempts },
+  });
+}
+
+function errorBody(error: BalancerError<unknown>, id: Buffer | null, requestId: string): Buffer {
+  const details = (error.details ?? {}) as FailureDetails; // Only this package makes the errors that come here.
+  const data = { code: error.code, ...details, requestId };
+  const json = JSON.stringify({ code: error.jsonRpcCode, message: error.message, data });
+  return Buffer.concat([
+    Buffer.from('{"jsonrpc":"2.0","id":'),
+    id ?? NULL_ID,
+    Buffer.from(`,"error":${json}}`),
+  ]);
+}

@@ -1,0 +1,159 @@
+// Decides: names, labels and units of the gateway's metrics. Labels are configured ids and closed sets, never URLs or clients.
+// Must not know: when they are scraped.
+import { type ErrorCode, isHard, type StoreHealth } from '@rpc-balancer/shared';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { reasonsNow } from '../balance/network-state.ts';
+import type { AttemptListener, Network } from '../upstream/network.ts';
+
+export interface Metrics {
+  readonly registry: Registry;
+  readonly onAttempt: AttemptListener;
+  onRequest(network: string, code: ErrorCode | 'ok', durationMs: number): void;
+}
+
+export interface MetricsSources {
+  readonly networks: () => Iterable<Network>;
+  readonly store: () => StoreHealth;
+  readonly now: () => number;
+}
+
+/** From 1 ms, what a node next door needs, to the default deadline and beyond. */
+const DURATION_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120];
+
+export function createMetrics(sources: MetricsSources, registry = new Registry()): Metrics {
+  const registers = [registry];
+  const requests = new Counter({
+    name: 'rpc_balancer_requests_total',
+    help: 'Requests answered, by network and code (ok or the error code)',
+    labelNames: ['network', 'code'],
+    registers,
+  });
+  const durations = new Histogram({
+    name: 'rpc_balancer_request_duration_seconds',
+    help: 'Time from the request to its answer (of a large answer: to its first byte)',
+    labelNames: ['network'],
+    buckets: DURATION_BUCKETS_S,
+    registers,
+  });
+  const attempts = new Counter({
+    name: 'rpc_balancer_attempts_total',
+    help: 'Attempts, by upstream and outcome',
+    labelNames: ['network', 'upstream', 'outcome'],
+    registers,
+  });
+  registerGauges(sources, registers);
+
+  // Child metrics are kept: looking a label set up by its values costs more than the count itself.
+  const kept = new Map<string, { inc: () => void }>();
+  function count(key: string, make: () => { inc: () => void }): void {
+    const child = kept.get(key) ?? make();
+    kept.set(key, child);
+    child.inc();
+  }
+  const observers = new Map<string, { observe: (value: number) => void }>();
+
+  return {
+    registry,
+    onAttempt: (network, upstream, outcome) =>
+      count(`${network} ${upstream} ${outcome}`, () => attempts.labels(network, upstream, outcome)),
+    onRequest(network, code, durationMs) {
+      count(`${network} ${code}`, () => requests.labels(network, code));
+      const observer = observers.get(network) ?? durations.labels(network);
+      observers.set(network, observer);
+      observer.observe(durationMs / 1000);
+    },
+  };
+}
+
+function registerGauges({ networks, store, now }: MetricsSources, registers: Registry[]): void {
+  function gauge(
+    name: string,
+    help: string,
+    labelNames: readonly string[],
+    collect: (gauge: Gauge) => void,
+  ): void {
+    new Gauge({
+      name,
+      help,
+      labelNames,
+      registers,
+      collect() {
+        this.reset();
+        collect(this);
+      },
+    });
+  }
+
+  gauge('rpc_balancer_upstream_in_flight', 'Attempts in flight', ['network', 'upstream'], (self) => {
+    for (const { name, state } of networks()) {
+      for (const member of state.members) self.set({ network: name, upstream: member.id }, member.inFlight);
+    }
+  });
+  gauge(
+    'rpc_balancer_upstream_excluded',
+    '1 while an upstream is not picked for a reason',
+    ['network', 'upstream', 'reason', 'kind'],
+    (self) => {
+      for (const { name, state } of networks()) {
+        const reasons = reasonsNow(state, now());
+        for (const member of state.members) {
+          const reason = reasons[member.index];
+          if (reason)
+            self.set(
+              { network: name, upstream: member.id, reason, kind: isHard(reason) ? 'hard' : 'soft' },
+              1,
+            );
+        }
+      }
+    },
+  );
+  gauge(
+    'rpc_balancer_upstream_lag_blocks',
+    'Blocks behind the head of the network',
+    ['network', 'upstream'],
+    (self) => {
+      for (const { name, state } of networks()) {
+        for (const { id, lagBlocks } of state.snapshot?.ranking.upstreams ?? []) {
+          if (lagBlocks !== null) self.set({ network: name, upstream: id }, lagBlocks);
+        }
+      }
+    },
+  );
+  gauge('rpc_balancer_network_head_blocks', 'Head of the network', ['network'], (self) => {
+    for (const { name, state } of networks()) {
+      const head = state.snapshot?.ranking.head;
+      if (head) self.set({ network: name }, head.number);
+    }
+  });
+  gauge(
+    'rpc_balancer_ranking_age_seconds',
+    'Time since the last ranking was accepted',
+    ['network'],
+    (self) => {
+      for (const { name, state } of networks()) {
+        if (state.snapshot) self.set({ network: name }, (now() - state.snapshot.acceptedAt) / 1000);
+      }
+    },
+  );
+  gauge('rpc_balancer_ranking_epoch', 'Fencing token of the accepted ranking', ['network'], (self) => {
+    for (const { name, state } of networks()) {
+      if (state.snapshot) self.set({ network: name }, state.snapshot.ranking.epoch);
+    }
+  });
+  gauge(
+    'rpc_balancer_config_mismatch',
+    '1 while the publisher has another configuration of the network',
+    ['network'],
+    (self) => {
+      for (const { name, state, hash } of networks()) {
+        if (state.snapshot) self.set({ network: name }, state.snapshot.ranking.configHash === hash ? 0 : 1);
+      }
+    },
+  );
+  gauge('rpc_balancer_store_connected', '1 while the store answers', [], (self) =>
+    self.set(store().connected ? 1 : 0),
+  );
+  gauge('rpc_balancer_store_eviction_risk', '1 while the store may evict control keys', [], (self) =>
+    self.set(store().evictionRisk === null ? 0 : 1),
+  );
+}

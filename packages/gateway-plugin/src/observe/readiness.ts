@@ -1,0 +1,89 @@
+// Decides: whether this replica can serve, and what is wrong if it cannot or only just.
+// Must not know: HTTP. A constant answer would say nothing about the nodes.
+import type { Reason, StoreHealth } from '@rpc-balancer/shared';
+import { reasonsNow } from '../balance/network-state.ts';
+import { isStale } from '../balance/snapshot.ts';
+import type { Network } from '../upstream/network.ts';
+
+/** `ok`: an upstream is eligible. `degraded`: only by ignoring soft reasons. `down`: nobody would answer. */
+export type NetworkCondition = 'ok' | 'degraded' | 'down';
+
+export interface NetworkReadiness {
+  readonly state: NetworkCondition;
+  readonly required: boolean;
+  readonly reasons: Readonly<Record<string, Reason>>;
+  /** Such as `publisher_missing` or `config_mismatch`, each with what to do. */
+  readonly problems: readonly string[];
+}
+
+export interface Readiness {
+  readonly ready: boolean;
+  readonly degraded: boolean;
+  readonly problems: readonly string[];
+  readonly networks: Readonly<Record<string, NetworkReadiness>>;
+}
+
+/** Reasons with which an upstream would still answer: the soft ones of a living node, and those that pass with the load. */
+const ANSWERS_STILL: ReadonlySet<Reason> = new Set([
+  'unsupported',
+  'behind_block',
+  'silent',
+  'syncing',
+  'lagging',
+  'stalled',
+  'no_peers',
+  'suspect',
+  'unprobed',
+  'full',
+  'throttled',
+]);
+
+export function conditionOf(network: Network, now: number): NetworkCondition {
+  const reasons = reasonsNow(network.state, now);
+  if (reasons.some((reason) => reason === null)) return 'ok';
+  return reasons.some((reason) => reason !== null && ANSWERS_STILL.has(reason)) ? 'degraded' : 'down';
+}
+
+export function networkReadiness(network: Network, now: number): NetworkReadiness {
+  const reasons = reasonsNow(network.state, now);
+  const named = network.state.members.flatMap((member) => {
+    const reason = reasons[member.index];
+    return reason ? [[member.id, reason] as const] : [];
+  });
+  return {
+    state: conditionOf(network, now),
+    required: network.config.required,
+    reasons: Object.fromEntries(named),
+    problems: problemsOf(network, now),
+  };
+}
+
+function problemsOf({ state, hash, config }: Network, now: number): string[] {
+  const { snapshot } = state;
+  if (config.probe === null) return [];
+  if (snapshot === null || isStale(snapshot, now, state.rankingMaxAgeMs)) {
+    return [
+      'publisher_missing: no fresh ranking; start a sidecar, or check that it uses the same Redis, prefix and clusterId',
+    ];
+  }
+  const { configHash, publisher } = snapshot.ranking;
+  if (configHash === hash) return [];
+  return [
+    `config_mismatch: ${publisher} was given another configuration of this network; give both the same file`,
+  ];
+}
+
+export function readinessOf(networks: Iterable<Network>, store: StoreHealth, now: number): Readiness {
+  const entries = [...networks].map((network) => [network.name, networkReadiness(network, now)] as const);
+  const all = entries.map(([, readiness]) => readiness);
+  const ready =
+    all.some(({ state }) => state !== 'down') &&
+    all.every(({ state, required }) => state !== 'down' || !required);
+  const problems = [store.problem, store.evictionRisk].filter((problem) => problem !== null);
+  return {
+    ready,
+    degraded: problems.length > 0 || all.some(({ state, problems }) => state !== 'ok' || problems.length > 0),
+    problems,
+    networks: Object.fromEntries(entries),
+  };
+}

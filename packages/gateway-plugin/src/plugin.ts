@@ -1,0 +1,208 @@
+// Decides: how the balancer stands in a Fastify app as a good guest: decorator outside, routes inside, nothing leaks out.
+// Must not know: how a request is answered. The one place where Fastify meets the data path.
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { BalancerError, type ErrorCode } from '@rpc-balancer/shared';
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import fp from 'fastify-plugin';
+import { Balancer, type RpcBalancer } from './balancer.ts';
+import { forward } from './forward.ts';
+import { createGateway, type Gateway } from './gateway.ts';
+import { type Answer, answerBatch, answerError, answerSingle } from './guard/answer.ts';
+import { createMetrics } from './observe/metrics.ts';
+import { opsRoutes } from './observe/ops.ts';
+import { type ResolvedOptions, type RpcBalancerOptions, resolveOptions } from './options.ts';
+import { type ClientFacts, checkContent, forwardedHeaders, suffixOf } from './request.ts';
+import type { Network } from './upstream/network.ts';
+import type { AttemptNote } from './upstream/trip.ts';
+import { VERSION } from './version.ts';
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    rpcBalancer: RpcBalancer;
+  }
+}
+
+/** Epoch ms that never jumps: the process's start by wall clock, then the monotonic clock. */
+const now = () => performance.timeOrigin + performance.now();
+
+const plugin: FastifyPluginAsync<RpcBalancerOptions> = async (fastify, given) => {
+  // Fastify hands `prefix` on without applying it, since this outer plugin does not make a context of its own.
+  const options = resolveOptions(given);
+  const balancer = balancerOf(fastify, options);
+  const gateway = createGateway({
+    config: options.config,
+    redis: options.redis,
+    instance: balancer.options.instance,
+    now,
+    random: Math.random,
+    log: options.logger ?? fastify.log,
+    onAttempt: balancer.metrics.onAttempt,
+  });
+  balancer.add(gateway);
+
+  let closing = false;
+  fastify.addHook('onReady', async () => gateway.start());
+  fastify.addHook('preClose', async () => {
+    closing = true;
+    gateway.drain();
+  });
+  fastify.addHook('onClose', async () => gateway.close());
+
+  await fastify.register(async (routes) => registerNetworks(routes, gateway, balancer), {
+    prefix: options.prefix,
+  });
+  if (options.ops !== null) {
+    await fastify.register(async (routes) => registerOps(routes, balancer, () => closing), {
+      prefix: options.ops,
+    });
+  }
+};
+
+/** The one decorator that all registrations on an instance share. */
+function balancerOf(fastify: FastifyInstance, options: ResolvedOptions): Balancer {
+  if (fastify.hasDecorator('rpcBalancer')) {
+    const existing = fastify.rpcBalancer;
+    if (existing instanceof Balancer) return existing;
+    throw new BalancerError('RPCB_CONFIG', {
+      detail:
+        'another plugin has decorated this instance with "rpcBalancer"; register it in a context of its own',
+    });
+  }
+  const balancer: Balancer = new Balancer({
+    instance: `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`,
+    version: VERSION,
+    startedAt: now(),
+    now,
+    metrics: createMetrics(
+      { networks: () => balancer.networks(), store: () => balancer.storeHealth(), now },
+      options.metrics ?? undefined,
+    ),
+  });
+  fastify.decorate('rpcBalancer', balancer);
+  return balancer;
+}
+
+type NetworkRequest = FastifyRequest<{ Params: { network: string } }>;
+
+function registerNetworks(routes: FastifyInstance, gateway: Gateway, balancer: Balancer): void {
+  const { bodyLimit, root } = gateway.config.gateway;
+  // The host's own JSON parser would be inherited; nodes get the bytes as they came.
+  routes.removeAllContentTypeParsers();
+  routes.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit }, (_request, body, done) =>
+    done(null, body),
+  );
+  routes.setErrorHandler((error, request, reply) => {
+    const own = ownError(error, bodyLimit);
+    if (own === null) throw error; // The host's hooks throw for the host's error handler.
+    return send(reply, answerError(own, null, request.id), request.id);
+  });
+
+  const segments = routes.prefix.split('/').filter((part) => part !== '').length;
+  const handle = async (request: NetworkRequest, reply: FastifyReply) => {
+    const network = gateway.networks.get(request.params.network);
+    return network ? answer(network, segments + 1, request, reply) : reply.callNotFound();
+  };
+  const noSuchRoute = async (request: NetworkRequest, reply: FastifyReply) => {
+    if (!gateway.networks.has(request.params.network)) return reply.callNotFound();
+    throw new BalancerError('RPCB_NOT_FOUND', { detail: 'JSON-RPC over HTTP is sent with POST' });
+  };
+  for (const path of ['/:network', '/:network/*']) {
+    routes.post(path, handle);
+    routes.get(path, noSuchRoute);
+  }
+  const rootNetwork = root === undefined ? undefined : gateway.networks.get(root);
+  if (rootNetwork) routes.post('/', async (request, reply) => answer(rootNetwork, segments, request, reply));
+
+  async function answer(
+    network: Network,
+    depth: number,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<FastifyReply> {
+    const startedAt = now();
+    const requestId = request.id;
+    const cancellation = gateway.enter();
+    reply.raw.once('close', () => {
+      gateway.done(cancellation);
+      if (!reply.raw.writableFinished) cancellation.cancel('client');
+    });
+    let written: Answer;
+    try {
+      checkContent(request.headers);
+      const incoming = {
+        body: Buffer.isBuffer(request.body) ? request.body : null,
+        suffix: suffixOf(request.raw.url ?? '/', depth),
+        headers: forwardedHeaders(factsOf(request), network.config.hostHeader),
+        cancellation,
+      };
+      const { batch, calls, trip } = await forward(network, incoming, now);
+      const [only] = calls;
+      written = batch || !only ? answerBatch(calls, trip, requestId) : answerSingle(only, trip, requestId);
+      if (gateway.config.gateway.exposeHeaders) expose(reply, trip.attempts, balancer.options.instance);
+    } catch (error) {
+      if (!(error instanceof BalancerError)) throw error;
+      written = answerError(error, null, requestId);
+    }
+    balancer.metrics.onRequest(network.name, written.code, now() - startedAt);
+    return send(reply, written, requestId);
+  }
+}
+
+function factsOf(request: FastifyRequest): ClientFacts {
+  const { headers, ip, protocol, host, id: requestId } = request;
+  return { headers, peer: request.socket.remoteAddress, ip, protocol, host, requestId };
+}
+
+function send(reply: FastifyReply, { status, body, retryAfterMs }: Answer, requestId: string): FastifyReply {
+  reply.code(status).header('x-request-id', requestId);
+  // RFC 9110 section 10.2.3: whole seconds; rounded up, or clients come too early.
+  if (retryAfterMs !== null) reply.header('retry-after', String(Math.ceil(retryAfterMs / 1000)));
+  if (body === null) return reply.send();
+  return reply.header('content-type', 'application/json').send(body);
+}
+
+function expose(reply: FastifyReply, attempts: readonly AttemptNote[], instance: string): void {
+  reply.header('x-rpcb-attempts', String(attempts.length)).header('x-rpcb-replica', instance);
+  const last = attempts.at(-1);
+  if (last) reply.header('x-rpcb-upstream', last.upstream);
+}
+
+/** Fastify's own refusals of a body, said in our words; null for what is not about the body. */
+const BODY_ERRORS: Readonly<Record<string, ErrorCode>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: 'RPCB_TOO_LARGE',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'RPCB_CONTENT_TYPE',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'RPCB_PARSE',
+};
+
+function ownError(error: unknown, bodyLimit: number): BalancerError | null {
+  if (error instanceof BalancerError) return error;
+  const code = BODY_ERRORS[(error as { code?: string }).code ?? '']; // Fastify's errors carry a code
+  if (code === undefined) return null;
+  const details: Partial<Record<ErrorCode, string>> = {
+    RPCB_TOO_LARGE: `the body has more than ${bodyLimit} bytes (gateway.bodyLimit)`,
+    RPCB_CONTENT_TYPE: 'send the header "content-type: application/json"',
+    RPCB_PARSE: 'the body is not as long as content-length says',
+  };
+  return new BalancerError(code, { detail: details[code] ?? '', cause: error });
+}
+
+function registerOps(routes: FastifyInstance, balancer: Balancer, isClosing: () => boolean): void {
+  const answers = opsRoutes({
+    status: () => balancer.status(),
+    readiness: () => balancer.readiness(),
+    network: (name) => balancer.find(name)?.network ?? null,
+    isClosing,
+    registry: balancer.metrics.registry,
+    now,
+  });
+  for (const [path, respond] of answers) {
+    routes.get<{ Params: { network?: string } }>(path, async (request, reply) => {
+      const { status, contentType, body } = await respond(request.params.network ?? '');
+      return reply.code(status).header('content-type', contentType).send(body);
+    });
+  }
+}
+
+/** The plugin. Options: {@link RpcBalancerOptions}; throws `RPCB_CONFIG` at boot with every problem at once. */
+export const rpcBalancer = fp(plugin, { fastify: '5.x', name: '@rpc-balancer/gateway-plugin' });

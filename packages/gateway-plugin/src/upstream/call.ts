@@ -1,0 +1,34 @@
+// Decides: what one JSON-RPC call is between the client and the upstreams.
+// Must not know: HTTP, or who answers it.
+import type { ErrorCode, Safety, Span } from '@rpc-balancer/shared';
+
+export interface Failure {
+  readonly code: ErrorCode;
+  readonly detail?: string;
+}
+
+export interface Call {
+  readonly method: string;
+  readonly safety: Safety;
+  /** The call as the client wrote it. */
+  readonly bytes: Buffer;
+  /** Where the id stands in `bytes`; null for a notification. */
+  readonly id: Span | null;
+  /** The answer as it goes to the client; null while there is none. */
+  answer: Buffer | null;
+  /** Why there will be none. */
+  failure: Failure | null;
+  /** An answer that another upstream may better (a refusal, "method not found"): the client's if nobody does. */
+  lastResort: Buffer | null;
+  /** A node said "internal error" once; one second opinion is enough. */
+  doubted: boolean;
+}
+
+/** The id's own bytes: what the client must get back, whatever type it has. */
+export function idOf(call: Call): Buffer | null {
+  return call.id && call.bytes.subarray(call.id.start, call.id.end);
+}
+
+export function isOpen(call: Call): boolean {
+  return call.answer === null && call.failure === null;
+}

@@ -1,0 +1,205 @@
+// Decides: how one attempt runs on the wire: send, hold what is small, stream what is large, end by timeout or cancellation.
+// Must not know: what the bytes mean, or whether another attempt follows.
+import { Readable } from 'node:stream';
+import type { Dispatcher } from 'undici';
+import type { Cancellation, CancelReason } from './cancellation.ts';
+import type { Connections } from './pool.ts';
+
+export interface Shipment {
+  readonly body: Uint8Array;
+  /** Appended to the path of the upstream; with its own leading slash and query. */
+  readonly suffix: string;
+  /** Flat list of further headers. */
+  readonly headers: readonly string[];
+  /** To the first byte and between two bytes, in ms. */
+  readonly readTimeoutMs: number;
+  /** Up to this an answer is held until it is complete. */
+  readonly holdBytes: number;
+}
+
+/** What came of an attempt, as plain facts. */
+export type Reply = Answered | Broken | Cancelled;
+
+export interface Answered {
+  readonly kind: 'answered';
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** The whole body, or its beginning when `rest` is given. */
+  readonly body: Buffer;
+  /** What an answer larger than `holdBytes` has beyond `body`; null when that is all. */
+  readonly rest: Rest | null;
+}
+
+export interface Rest {
+  /** The whole body, beginning included. `onEnd` is called once. */
+  stream(onEnd: (end: StreamEnd) => void): Readable;
+  /** Nobody wants it. */
+  discard(): void;
+}
+
+/** `complete`; `cut` by the node; `left` by the client, or ended by the deadline or a shutdown. */
+export type StreamEnd = 'complete' | 'cut' | 'left';
+
+export interface Broken {
+  readonly kind: 'broken';
+  /** `connecting`: no byte was sent. `waiting`: no answer yet. `reading`: the answer had begun. */
+  readonly phase: 'connecting' | 'waiting' | 'reading';
+  readonly timedOut: boolean;
+  readonly reusedSocket: boolean;
+  readonly error: Error;
+}
+
+export interface Cancelled {
+  readonly kind: 'cancelled';
+  readonly reason: CancelReason;
+  readonly sent: boolean;
+}
+
+const TIMEOUTS = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'UND_ERR_CONNECT_TIMEOUT']);
+
+/** Sends once. Never rejects: whatever happens is a reply. */
+export function dispatch(to: Connections, shipment: Shipment, cancellation: Cancellation): Promise<Reply> {
+  return new Promise((resolve) => {
+    if (cancellation.reason !== null) {
+      resolve({ kind: 'cancelled', reason: cancellation.reason, sent: false });
+      return;
+    }
+    const attempt = new Attempt(to, shipment.holdBytes, cancellation, resolve);
+    to.pool.dispatch(
+      {
+        path: joinPath(to, shipment.suffix),
+        method: 'POST',
+        headers: shipment.headers.length === 0 ? [...to.headers] : [...to.headers, ...shipment.headers],
+        body: shipment.body,
+        headersTimeout: shipment.readTimeoutMs,
+        bodyTimeout: shipment.readTimeoutMs,
+      },
+      attempt,
+    );
+  });
+}
+
+/** Path of the upstream + suffix, query of the upstream + query of the suffix. */
+function joinPath({ path, query }: Connections, suffix: string): string {
+  if (suffix === '') return (path || '/') + query;
+  const mark = suffix.indexOf('?');
+  const ownPath = mark === -1 ? suffix : suffix.slice(0, mark);
+  const ownQuery = mark === -1 ? '' : suffix.slice(mark + 1);
+  const joined =
+    query !== '' && ownQuery !== '' ? `${query}&${ownQuery}` : query || (ownQuery && `?${ownQuery}`);
+  return (path + ownPath || '/') + joined;
+}
+
+class Attempt implements Dispatcher.DispatchHandler {
+  readonly #to: Connections;
+  readonly #holdBytes: number;
+  readonly #resolve: (reply: Reply) => void;
+  readonly #unlisten: () => void;
+  readonly #chunks: Buffer[] = [];
+  #heldBytes = 0;
+  #controller: Dispatcher.DispatchController | null = null;
+  #phase: Broken['phase'] = 'connecting';
+  #cancelReason: CancelReason | null = null;
+  #status = 0;
+  #headers: Answered['headers'] = {};
+  #stream: Readable | null = null;
+  #onStreamEnd: ((end: StreamEnd) => void) | null = null;
+
+  constructor(
+    to: Connections,
+    holdBytes: number,
+    cancellation: Cancellation,
+    resolve: (reply: Reply) => void,
+  ) {
+    this.#to = to;
+    this.#holdBytes = holdBytes;
+    this.#resolve = resolve;
+    this.#unlisten = cancellation.onCancel((reason) => this.#cancel(reason));
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#cancelReason !== null) controller.abort(new Error(this.#cancelReason));
+    else this.#phase = 'waiting';
+  }
+
+  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: Answered['headers']): void {
+    if (status < 200) return; // An interim answer (RFC 9110 section 15.2): the final one follows.
+    this.#phase = 'reading';
+    this.#status = status;
+    this.#headers = headers;
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#stream) {
+      if (!this.#stream.push(chunk)) controller.pause();
+      return;
+    }
+    this.#chunks.push(chunk);
+    this.#heldBytes += chunk.length;
+    if (this.#heldBytes <= this.#holdBytes) return;
+    controller.pause();
+    this.#answer({ stream: (onEnd) => this.#open(onEnd), discard: () => this.#abort('not wanted') });
+  }
+
+  onResponseEnd(): void {
+    this.#unlisten();
+    if (this.#stream) {
+      this.#stream.push(null);
+      this.#settleStream('complete');
+    } else this.#answer(null);
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    this.#unlisten();
+    if (this.#stream) {
+      this.#settleStream(this.#cancelReason === null ? 'cut' : 'left');
+      this.#stream.destroy(error);
+      return;
+    }
+    const timedOut = TIMEOUTS.has((error as { code?: string }).code ?? ''); // undici's errors carry a code
+    const reusedSocket = this.#phase === 'waiting' && this.#to.wasReused(error);
+    this.#resolve({ kind: 'broken', phase: this.#phase, timedOut, reusedSocket, error });
+  }
+
+  #answer(rest: Rest | null): void {
+    const [only] = this.#chunks;
+    const body = this.#chunks.length === 1 && only ? only : Buffer.concat(this.#chunks);
+    this.#resolve({ kind: 'answered', status: this.#status, headers: this.#headers, body, rest });
+  }
+
+  #cancel(reason: CancelReason): void {
+    this.#cancelReason = reason;
+    const sent = this.#phase !== 'connecting';
+    this.#resolve({ kind: 'cancelled', reason, sent }); // Too late, and so without effect, once streaming.
+    this.#abort(reason);
+  }
+
+  /** Before the request has begun there is nothing to abort: then it ends in onRequestStart. */
+  #abort(why: string): void {
+    this.#controller?.abort(new Error(why));
+  }
+
+  #open(onEnd: (end: StreamEnd) => void): Readable {
+    this.#onStreamEnd = onEnd;
+    const stream = new Readable({
+      read: () => this.#controller?.resume(),
+      destroy: (error, done) => {
+        if (this.#onStreamEnd) {
+          this.#settleStream('left');
+          this.#abort('the client left');
+        }
+        done(error);
+      },
+    });
+    this.#stream = stream;
+    for (const chunk of this.#chunks) stream.push(chunk);
+    this.#chunks.length = 0;
+    return stream;
+  }
+
+  #settleStream(end: StreamEnd): void {
+    this.#onStreamEnd?.(end);
+    this.#onStreamEnd = null;
+  }
+}

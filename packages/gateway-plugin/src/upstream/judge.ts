@@ -1,0 +1,119 @@
+// Decides: which calls an attempt's reply answers, which may go elsewhere, and how the attempt counts as a whole.
+// Must not know: pick, tries, deadlines. What each reply means stands in outcome.ts.
+import type { Envelope, ErrorCode } from '@rpc-balancer/shared';
+import { readBatch, restoreId } from './batch.ts';
+import { type Call, idOf } from './call.ts';
+import type { Answered, Reply } from './dispatch.ts';
+import {
+  ANSWERED,
+  goesOn,
+  judgeEnvelope,
+  judgeNoJsonRpc,
+  judgeNotification,
+  judgeTransport,
+  MISSING,
+  readAnswer,
+  type Verdict,
+} from './outcome.ts';
+
+/** Judges the reply to one call that went as it is. */
+export function judgeSingle(reply: Reply, call: Call, now: number): Verdict {
+  const transport = judgeTransport(reply, now);
+  if (reply.kind !== 'answered') return settle(call, transport ?? ANSWERED, null, reply);
+  if (call.id === null && transport === null)
+    return settle(call, judgeNotification(reply.status), reply.body, reply);
+  const envelope = readAnswer(reply.body, reply.rest !== null);
+  const own = envelope && answersTo(call, reply.body, envelope) ? judgeEnvelope(reply.body, envelope) : null;
+  const body = own === null ? null : reply.body;
+  return settle(call, transport ?? own ?? judgeNoJsonRpc(reply.status), body, reply);
+}
+
+/** Judges the reply to calls that went as one batch. */
+export function judgeBatch(reply: Reply, calls: readonly Call[], now: number): Verdict {
+  const transport = judgeTransport(reply, now);
+  if (reply.kind !== 'answered' || transport) return settleAll(calls, transport ?? ANSWERED, reply);
+  if (calls.every((call) => call.id === null))
+    return settleAll(calls, judgeNotification(reply.status), reply);
+  const batch = readBatch(reply.body, calls.length);
+  if (batch === null) return judgeWhole(reply, calls);
+  if (batch.elements.size === 0 || (!batch.complete && reply.rest === null)) {
+    return settleAll(calls, judgeNoJsonRpc(reply.status), reply);
+  }
+  const verdicts = calls.map((call, at) => {
+    const element = batch.elements.get(at);
+    if (call.id === null) return settle(call, ANSWERED, Buffer.alloc(0), reply);
+    if (!element && reply.rest !== null) {
+      call.failure = {
+        code: 'RPCB_TOO_LARGE',
+        detail: 'the answers before this one fill gateway.batchAnswerLimit; ask for less at once',
+      };
+      return ANSWERED;
+    }
+    const verdict = element ? judgeEnvelope(element.bytes, element.envelope) : null;
+    const bytes = element && verdict ? restoreId(element, idOf(call) ?? Buffer.from('null')) : null;
+    return settle(call, verdict ?? MISSING, bytes, reply);
+  });
+  return verdicts.find((verdict) => verdict.outcome === 'answered') ?? verdicts[0] ?? ANSWERED;
+}
+
+/** One object in answer to a batch: the node's word on the batch as a whole, such as "batch too large". */
+function judgeWhole(reply: Answered, calls: readonly Call[]): Verdict {
+  const envelope = readAnswer(reply.body, false);
+  const verdict = envelope && judgeEnvelope(reply.body, envelope);
+  if (!envelope || !verdict || envelope.result) return settleAll(calls, judgeNoJsonRpc(reply.status), reply);
+  // Nothing of the batch ran, so that every call may be taken elsewhere.
+  const whole = verdict.outcome === 'throttled' ? verdict : { ...MISSING, nothingRan: true };
+  for (const call of calls) {
+    const bytes = restoreId({ bytes: reply.body, envelope }, idOf(call) ?? Buffer.from('null'));
+    settle(call, whole, bytes, reply);
+  }
+  return whole;
+}
+
+function settleAll(calls: readonly Call[], verdict: Verdict, reply: Reply): Verdict {
+  for (const call of calls) settle(call, verdict, null, reply);
+  return verdict;
+}
+
+/** Closes the call unless the verdict lets it go elsewhere. */
+function settle(call: Call, verdict: Verdict, bytes: Buffer | null, reply: Reply): Verdict {
+  if (verdict.outcome === 'answered') {
+    call.answer = bytes ?? Buffer.alloc(0);
+    return verdict;
+  }
+  if (bytes) call.lastResort = bytes;
+  const on = goesOn(verdict, call.safety);
+  if (on === 'yes' || (on === 'once' && !call.doubted)) {
+    call.doubted ||= on === 'once';
+    return verdict;
+  }
+  if (call.lastResort) call.answer = call.lastResort;
+  else call.failure = { code: failureCode(call, verdict, reply) };
+  return verdict;
+}
+
+function failureCode(call: Call, verdict: Verdict, reply: Reply): ErrorCode {
+  if (call.safety !== 'read' && verdict.sent) return 'RPCB_FATE_UNKNOWN';
+  return reply.kind === 'cancelled' && reply.reason === 'deadline' ? 'RPCB_DEADLINE' : 'RPCB_ATTEMPTS_FAILED';
+}
+
+/** Whether an answer carries the call's id; one to a request that a node could not read carries null. */
+function answersTo(call: Call, body: Buffer, envelope: Envelope): boolean {
+  const own = idOf(call);
+  if (!envelope.id || own === null) return envelope.end === -1 || envelope.error !== undefined;
+  const theirs = body.subarray(envelope.id.start, envelope.id.end);
+  if (own.equals(theirs)) return true;
+  if (envelope.error && theirs.equals(NULL)) return true;
+  return sameValue(own, theirs);
+}
+
+const NULL = Buffer.from('null');
+
+/** The same id in another spelling, such as 1.0 for 1 or an escaped character. */
+function sameValue(a: Buffer, b: Buffer): boolean {
+  try {
+    return JSON.stringify(JSON.parse(a.toString())) === JSON.stringify(JSON.parse(b.toString()));
+  } catch {
+    return false;
+  }
+}

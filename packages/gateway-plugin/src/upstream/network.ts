@@ -1,0 +1,74 @@
+// Decides: what belongs to one network in this replica: its balancing state, its connections, its rules for methods.
+// Must not know: Fastify, Redis.
+import {
+  configHash,
+  createGlobTable,
+  createSafetyOf,
+  type NetworkConfig,
+  type Safety,
+} from '@rpc-balancer/shared';
+import type { Member } from '../balance/member.ts';
+import { createNetworkState, type NetworkState } from '../balance/network-state.ts';
+import type { Outcome } from './outcome.ts';
+import { type Connections, openConnections } from './pool.ts';
+
+export interface Limits {
+  readonly batchLimit: number;
+  readonly batchAnswerLimitBytes: number;
+  readonly holdAnswerBytes: number;
+}
+
+/** Who is told of every attempt; the metrics. */
+export type AttemptListener = (network: string, upstream: string, outcome: Outcome) => void;
+
+export interface Network {
+  readonly name: string;
+  readonly config: NetworkConfig;
+  /** Compared with the publisher's. */
+  readonly hash: string;
+  readonly limits: Limits;
+  readonly state: NetworkState;
+  readonly safetyOf: (method: string) => Safety;
+  /** Deadline of methods that have their own, in ms. */
+  readonly deadlineOf: (method: string) => number | undefined;
+  readonly connectionsOf: (member: Member) => Connections;
+  readonly onAttempt: AttemptListener;
+  close(): Promise<void>;
+}
+
+export interface NetworkOptions {
+  readonly name: string;
+  readonly config: NetworkConfig;
+  readonly limits: Limits;
+  readonly rankingMaxAgeMs: number;
+  readonly onAttempt: AttemptListener;
+}
+
+export function openNetwork({ name, config, limits, rankingMaxAgeMs, onAttempt }: NetworkOptions): Network {
+  const state = createNetworkState(config, rankingMaxAgeMs);
+  const connections = new Map(
+    state.members.map((member, at) => {
+      const upstream = config.upstreams[at];
+      if (!upstream) throw new Error('a member is made of each upstream, in order');
+      return [member, openConnections(upstream, config)] as const;
+    }),
+  );
+  return {
+    name,
+    config,
+    hash: configHash(config),
+    limits,
+    state,
+    safetyOf: createSafetyOf(config.methods),
+    deadlineOf: createGlobTable(config.deadlines),
+    connectionsOf: (member) => {
+      const found = connections.get(member);
+      if (!found) throw new Error(`${member.id} is no member of ${name}`);
+      return found;
+    },
+    onAttempt,
+    async close() {
+      await Promise.all([...connections.values()].map(({ pool }) => pool.destroy()));
+    },
+  };
+}

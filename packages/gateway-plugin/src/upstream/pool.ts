@@ -1,0 +1,59 @@
+// Decides: how connections to one upstream are made and kept, and the headers that every request to it carries.
+// Must not know: which request goes out.
+import { endpointOf, type NetworkConfig, type UpstreamConfig } from '@rpc-balancer/shared';
+import { buildConnector, Pool } from 'undici';
+
+/** An open connection pool to one upstream. The only place of the data path that knows a URL in clear. */
+export interface Connections {
+  readonly pool: Pool;
+  readonly path: string;
+  readonly query: string;
+  /** Flat list of name, value, name, value: the form that undici writes fastest. */
+  readonly headers: readonly string[];
+  /** Whether `error` came from a socket that had answered before: such a reset says nothing about health. */
+  readonly wasReused: (error: Error) => boolean;
+}
+
+const JSON_HEADERS = {
+  accept: 'application/json',
+  'accept-encoding': 'identity', // Answers are judged and relayed as they are.
+  'content-type': 'application/json',
+} as const;
+
+export function openConnections(upstream: UpstreamConfig, network: NetworkConfig): Connections {
+  const { origin, path, query, headers } = endpointOf(upstream);
+  const fixedHost = ['node', 'client'].includes(network.hostHeader) ? {} : { host: network.hostHeader };
+  const reused = new WeakSet<Error>();
+  const connect = buildConnector({
+    ...upstream.tls,
+    rejectUnauthorized: true,
+    timeout: network.connectTimeout,
+    keepAlive: true,
+  });
+  const pool = new Pool(origin, {
+    allowH2: false, // One multiplexed connection would hide from us which attempts a reset has hit.
+    headersTimeout: network.readTimeout,
+    bodyTimeout: network.readTimeout,
+    connect: (options, callback) =>
+      connect(options, (error, socket) => {
+        if (error) return callback(error, null);
+        socket.on('error', (cause: Error) => {
+          if (socket.bytesRead > 0) reused.add(cause);
+        });
+        callback(null, socket);
+      }),
+  });
+  return {
+    pool,
+    path,
+    query,
+    headers: Object.entries({ ...JSON_HEADERS, ...fixedHost, ...headers }).flat(),
+    wasReused: (error) => reused.has(error) || bytesRead(error) > 0,
+  };
+}
+
+/** undici's own SocketError ("other side closed") carries the counters of its socket. */
+function bytesRead(error: Error): number {
+  const { socket } = error as { socket?: { bytesRead?: number } }; // not in the type of a plain Error
+  return socket?.bytesRead ?? 0;
+}

@@ -1,0 +1,34 @@
+// Decides: what an attempt's verdict does to the upstream's passive health.
+// Must not know: requests, answers.
+import {
+  endAttempt,
+  recordFailure,
+  recordNothing,
+  recordSuccess,
+  recordThrottled,
+  type Trial,
+} from '../balance/ejection.ts';
+import type { Member } from '../balance/member.ts';
+import type { Verdict } from './outcome.ts';
+
+/** Whether the verdict is a reset of a reused socket, for which the upstream is not to blame yet. */
+export function isForgiven(member: Member, verdict: Verdict): boolean {
+  return verdict.stale && !member.resetForgiven;
+}
+
+/** Ends the attempt and counts it. */
+export function record(member: Member, verdict: Verdict, trial: Trial | null, now: number): void {
+  endAttempt(member);
+  if (isForgiven(member, verdict)) {
+    member.resetForgiven = true;
+    recordNothing(member, trial);
+  } else if (verdict.counts) recordFailure(member, now);
+  else if (verdict.outcome === 'aborted') recordNothing(member, trial);
+  else if (verdict.outcome === 'throttled') {
+    recordThrottled(member, now, verdict.retryAfterMs);
+    recordNothing(member, trial);
+  } else if (verdict.outcome === 'unauthorized') {
+    member.unauthorizedAt = now;
+    recordNothing(member, trial);
+  } else recordSuccess(member, now);
+}
