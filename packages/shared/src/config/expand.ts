@@ -10,13 +10,20 @@ export interface Sources {
   readonly readFile: (path: string) => string;
 }
 
-const REFERENCE = /\$\{(?:file:([^}]+)|([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?)\}/g;
+const REFERENCE = /\$\{(?:file:([^}]+)|([A-Za-z_][A-Za-z0-9_]*)(?::-((?:(?!\$\{)[^}])*))?)\}/g;
 const WHOLE_REFERENCE = /^\$\{[^}]*\}$/;
 const ANY_REFERENCE = /\$\{/;
 
+export interface Expansion {
+  readonly problems: readonly Problem[];
+  /** What references were replaced by; any of it may be a secret. */
+  readonly values: readonly string[];
+}
+
 /** Expands every scalar value of the document in place, after it was parsed: a secret cannot change its structure. */
-export function expand(document: Document, sources: Sources, source: string): Problem[] {
+export function expand(document: Document, sources: Sources, source: string): Expansion {
   const problems: Problem[] = [];
+  const values: string[] = [];
   visit(document, {
     Scalar(key, node) {
       if (key === 'key' || typeof node.value !== 'string' || !ANY_REFERENCE.test(node.value)) return;
@@ -24,11 +31,12 @@ export function expand(document: Document, sources: Sources, source: string): Pr
       const expanded = expandText(text, sources, (message) =>
         problems.push({ path: lineOf(node, source), message }),
       );
+      values.push(expanded);
       node.value =
         node.type === Scalar.PLAIN && WHOLE_REFERENCE.test(text) ? scalarValue(expanded) : expanded;
     },
   });
-  return problems;
+  return { problems, values };
 }
 
 function expandText(text: string, { env, readFile }: Sources, complain: (message: string) => void): string {
@@ -56,12 +64,14 @@ function expandText(text: string, { env, readFile }: Sources, complain: (message
   return expanded;
 }
 
-/** A whole unquoted reference is read again as a YAML scalar, so that numbers and booleans work. */
+/**
+ * A whole unquoted reference is read again as a YAML scalar, so that numbers and booleans work. A text stays as it is:
+ * YAML would fold the lines of a certificate into one.
+ */
 function scalarValue(text: string): unknown {
-  const document = parseDocument(text, { logLevel: 'silent' });
-  const plain =
-    document.errors.length === 0 && isScalar(document.contents) && document.contents.type === Scalar.PLAIN;
-  return plain && isScalar(document.contents) && !/#/.test(text) ? document.contents.value : text;
+  const { contents, errors } = parseDocument(text, { logLevel: 'error' });
+  if (errors.length > 0 || !isScalar(contents) || contents.type !== Scalar.PLAIN) return text;
+  return typeof contents.value === 'string' || text.includes('#') ? text : contents.value;
 }
 
 function lineOf(node: Scalar, source: string): string {

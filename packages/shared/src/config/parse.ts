@@ -1,6 +1,7 @@
 // Decides: how a text or an object becomes a Config, or one error with every problem.
 // Must not know: files, environment, processes.
-import { parseDocument, type YAMLParseError } from 'yaml';
+import { type Document, parseDocument, type YAMLParseError } from 'yaml';
+import { createRedactor } from '../redact.ts';
 import { expand, type Sources } from './expand.ts';
 import { configError, type Problem, problemsOf } from './problems.ts';
 import { type Config, type ConfigInput, configSchema } from './schema.ts';
@@ -18,12 +19,24 @@ export function parseConfig(text: string, sources: Sources): Config {
       { path: '', message: `expected at most ${CONFIG_CHARS_MAX} characters, got ${text.length}` },
     ]);
   }
-  const document = parseDocument(text, { prettyErrors: false, logLevel: 'silent' });
+  // On `silent` the parser would drop what follows a second `---` without a word.
+  const document = parseDocument(text, { prettyErrors: false, logLevel: 'error' });
   const [syntax] = document.errors;
   if (syntax) throw configError([syntaxProblem(text, syntax)]);
-  const unexpanded = expand(document, sources, text);
-  if (unexpanded.length > 0) throw configError(unexpanded);
-  return validateConfig(document.toJS());
+  const { problems, values } = expand(document, sources, text);
+  if (problems.length > 0) throw configError(problems);
+  return checked(plainValue(document), hiderOf(values));
+}
+
+/** The parser finds an alias without anchor, or too many of them, only when it resolves them. */
+function plainValue(document: Document): unknown {
+  try {
+    return document.toJS();
+  } catch {
+    throw configError([
+      { path: '', message: 'not YAML (bad alias); quote a value that begins with "*", or define its anchor' },
+    ]);
+  }
 }
 
 /**
@@ -31,9 +44,23 @@ export function parseConfig(text: string, sources: Sources): Config {
  * @throws BalancerError `RPCB_CONFIG` with every problem at once.
  */
 export function validateConfig(input: ConfigInput | unknown): Config {
+  return checked(input, (message) => message);
+}
+
+function checked(input: unknown, hide: (message: string) => string): Config {
   const result = configSchema.safeParse(input ?? {});
-  if (!result.success) throw configError(problemsOf(result.error.issues));
-  return result.data;
+  if (result.success) return result.data;
+  const problems = problemsOf(result.error.issues);
+  throw configError(problems.map(({ path, message }) => ({ path, message: hide(message) })));
+}
+
+/** Shorter values, such as ports, are better shown: hiding them would only garble the message. */
+const HIDDEN_VALUE_CHARS_MIN = 6;
+
+/** A secret that stands at a wrong key must not be shown as the wrong value; messages show values as JSON. */
+function hiderOf(values: readonly string[]): (message: string) => string {
+  const long = values.filter((value) => value.length >= HIDDEN_VALUE_CHARS_MIN);
+  return createRedactor(long.flatMap((value) => [value, JSON.stringify(value).slice(1, -1)]));
 }
 
 /** Only the first, since the others follow from it; without the parser's text, which repeats the source. */
