@@ -2,6 +2,7 @@
 // Must not know: which key a scalar belongs to.
 import { closest, distance } from 'fastest-levenshtein';
 import { z } from 'zod';
+import { redactUrl } from '../redact.ts';
 
 const DURATION_UNITS_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
 const SIZE_UNITS_BYTES = { b: 1, kb: 1024, mb: 1024 ** 2, gb: 1024 ** 3 } as const;
@@ -20,7 +21,8 @@ export function section<Shape extends z.ZodRawShape>(shape: Shape) {
 function unknownKeys(keys: readonly string[], known: readonly string[]): string {
   const lines = keys.map((key) => {
     const nearest = closest(key, known);
-    const near = distance(key, nearest) <= SUGGESTION_EDITS_MAX;
+    const edits = distance(key, nearest);
+    const near = edits <= SUGGESTION_EDITS_MAX && edits < nearest.length;
     return `unknown key "${key}"; ${near ? `did you mean "${nearest}"?` : `known keys: ${known.join(', ')}`}`;
   });
   return lines.join('; ');
@@ -37,7 +39,7 @@ export function duration(minMs = 1, maxMs = 366 * 24 * 3_600_000) {
       if (ms === undefined || !Number.isSafeInteger(ms)) {
         return fail(
           context,
-          `expected a duration, got "${value}"; write 500ms, 2s, 5m, 1h or a number of milliseconds`,
+          `expected a duration${got(value)}; write 500ms, 2s, 5m, 1h or a number of milliseconds`,
         );
       }
       if (ms < minMs || ms > maxMs) {
@@ -56,7 +58,7 @@ export function size(minBytes = 1, maxBytes = 1024 ** 3) {
     .transform((value, context) => {
       const bytes = typeof value === 'number' ? value : withUnit(value, SIZE_UNITS_BYTES);
       if (bytes === undefined || !Number.isSafeInteger(bytes)) {
-        return fail(context, `expected a size, got "${value}"; write 256kb, 10mb or a number of bytes`);
+        return fail(context, `expected a size${got(value)}; write 256kb, 10mb or a number of bytes`);
       }
       if (bytes < minBytes || bytes > maxBytes) {
         return fail(context, `expected a size from ${minBytes} to ${maxBytes} bytes, got ${bytes}`);
@@ -106,15 +108,21 @@ export function identifier() {
 /** A URL of one of the given schemes. What was found is not repeated: a URL may hold a key. */
 export function url(schemes: readonly string[], example: string) {
   return z.string().refine((text) => hasScheme(text, schemes), {
-    error: `expected a URL beginning with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}; write e.g. ${example}`,
+    error: `expected a URL beginning with ${schemes.map((scheme) => `${scheme}://`).join(' or ')}, without fragment, special characters of a password percent-encoded; write e.g. ${example}`,
   });
 }
 
 function hasScheme(text: string, schemes: readonly string[]): boolean {
-  const parts = /^([a-z][a-z0-9+.-]*):\/\/(?:[^/?#\s]*@)?([^/?#\s]+)[^\s#]*$/i.exec(text);
-  if (!parts || !schemes.includes((parts[1] ?? '').toLowerCase())) return false;
-  const port = /:(\d+)$/.exec(parts[2] ?? '')?.[1];
-  return port === undefined || (Number(port) > 0 && Number(port) < 65_536);
+  const parts = /^([a-z][a-z0-9+.-]*):\/\/(?:[^/?#\s]*@)?([^/?#\s]*)([^\s#]*)$/i.exec(text);
+  const [, scheme = '', host = '', path = ''] = parts ?? [];
+  if (!schemes.includes(scheme.toLowerCase())) return false;
+  // A socket has a path instead of a host; any other path than a database means that a password holds a slash.
+  if (scheme.toLowerCase() === 'unix') return host === '' && path.length > 1;
+  if (scheme.toLowerCase().startsWith('redis') && !/^(?:\/\d*)?(?:\?.*)?$/.test(path)) return false;
+  const address = /^(?:\[[0-9a-f:.]+\]|[^:@[\]]+)(?::(\d{1,5}))?$/i.exec(host);
+  if (!address) return false;
+  const port = Number(address[1] ?? 1);
+  return port > 0 && port < 65_536;
 }
 
 /** A certificate or key as PEM text. */
@@ -132,11 +140,15 @@ export function globs() {
     .max(200);
 }
 
-/** Shows a wrong value in an error message, cut short. Never used for a field that may hold a secret. */
+/** Longest wrong value that is shown: one that is cut could not be found any more by those who hide secrets. */
+const SHOWN_CHARS_MAX = 60;
+
+/** Shows a wrong value in an error message. Never used for a field that may hold a secret. */
 export function got(value: unknown): string {
   if (value === undefined) return ', got nothing';
-  const text = JSON.stringify(value) ?? String(value);
-  return `, got ${text.length > 80 ? `${text.slice(0, 80)}…` : text}`;
+  // A URL in the wrong place may still hold a key.
+  const text = (JSON.stringify(value) ?? String(value)).replace(/[a-z][a-z0-9+.-]*:\/\/[^\s"]*/gi, redactUrl);
+  return `, got ${text.length > SHOWN_CHARS_MAX ? `${text.length} characters` : text}`;
 }
 
 function fail(context: z.RefinementCtx, message: string): never {

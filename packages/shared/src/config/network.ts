@@ -22,11 +22,11 @@ const upstreamSchema = section({
   /** Sent with every request to this upstream. */
   headers: z
     .record(
-      z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'not a header name'),
+      z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'expected the name of a header, such as x-api-key'),
       z
         .string()
         .max(8192)
-        .regex(/^[^\r\n\0]*$/, 'a header value is one line'),
+        .regex(/^[\t\x20-\x7e\x80-\xff]*$/, 'expected one line of Latin-1 text; HTTP allows no other value'),
     )
     .default({}),
   tls: section({ ca: pem().optional(), cert: pem().optional(), key: pem().optional() }).optional(),
@@ -46,7 +46,7 @@ const fields = section({
   protocol: z.enum(['evm'], { error: (issue) => `expected evm${got(issue.input)}` }).default('evm'),
   /** What every upstream must say of itself: for evm the chain id in decimal. Absent: the majority's. */
   identity: z
-    .union([z.string(), z.number().int().nonnegative()])
+    .union([z.string(), z.number().int('expected a chain id in decimal, such as "1"')])
     .transform(String)
     .pipe(
       z.string().regex(/^(0|[1-9]\d{0,77})$/, {

@@ -27,12 +27,24 @@ export function problemsOf(issues: readonly Issue[], at: readonly PropertyKey[] 
   });
 }
 
+/** The words of the schema library for what a reader calls otherwise. */
+const NAMES: Readonly<Record<string, string>> = {
+  array: 'a list',
+  boolean: 'on or off',
+  number: 'a number',
+  object: 'a section of keys',
+  record: 'a section of keys',
+  string: 'a text',
+};
+
 function messageOf(issue: Issue): string {
   if (issue.code !== 'invalid_type') return issue.message;
-  const missing = /received undefined$/.test(issue.message);
-  return missing
-    ? `expected ${issue.expected}, got nothing; this key is required`
-    : issue.message.replace(/^Invalid input: /, '').replace('received', 'got');
+  if (!issue.message.startsWith('Invalid input')) return issue.message;
+  const expected = NAMES[issue.expected] ?? issue.expected;
+  const received = /received (\w+)/.exec(issue.message)?.[1] ?? 'something else';
+  if (received === 'undefined') return `expected ${expected}, got nothing; this key is required`;
+  const remedy = issue.expected === 'string' && received === 'number' ? '; put it in quotes' : '';
+  return `expected ${expected}, got ${NAMES[received] ?? received}${remedy}`;
 }
 
 function pathText(path: readonly PropertyKey[]): string {
@@ -45,8 +57,10 @@ function pathText(path: readonly PropertyKey[]): string {
 /** The error that a bad configuration throws: code `RPCB_CONFIG`, one line per problem. */
 export function configError(problems: readonly Problem[]): BalancerError<{ problems: readonly Problem[] }> {
   const lines = problems.map(({ path, message }) => `  ${path === '' ? '' : `${path}: `}${message}`);
+  // One value may break two rules of which the texts are the same.
+  const told = [...new Set(lines)];
   return new BalancerError('RPCB_CONFIG', {
-    detail: `${problems.length} problem${problems.length === 1 ? '' : 's'}\n${lines.join('\n')}`,
+    detail: `${told.length} problem${told.length === 1 ? '' : 's'}\n${told.join('\n')}`,
     details: { problems },
   });
 }

@@ -1,7 +1,7 @@
 // Decides: the whole configuration file, for gateways and sidecars alike.
 // Must not know: where the text comes from.
 import { z } from 'zod';
-import { duration, got, identifier, offOr, onOff, section, size, whole } from './fields.ts';
+import { duration, got, identifier, onOff, section, size, whole } from './fields.ts';
 import { networkSchema } from './network.ts';
 import { redisSchema } from './redis.ts';
 

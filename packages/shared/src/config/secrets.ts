@@ -1,6 +1,8 @@
 // Decides: which parts of a configuration are secret, and how it looks without them.
 // Must not know: where it is shown.
+
 import { createRedactor, HIDDEN, redactUrl, urlSecrets } from '../redact.ts';
+import { endpointOf } from './endpoint.ts';
 import type { Config } from './schema.ts';
 
 /** A function that hides every secret of this configuration in any text. */
@@ -8,7 +10,11 @@ export function redactorOf(config: Config): (text: string) => string {
   const upstreams = Object.values(config.networks).flatMap((network) => network.upstreams);
   const fromUpstreams = upstreams.flatMap((upstream) => [
     ...urlSecrets(upstream.url),
-    ...Object.values(upstream.headers).flatMap((value) => [value, value.slice(value.indexOf(' ') + 1)]),
+    // With the `authorization` that is made of the URL's user and password.
+    ...Object.values(endpointOf(upstream).headers).flatMap((value) => [
+      value,
+      value.slice(value.indexOf(' ') + 1),
+    ]),
     ...(upstream.tls?.key === undefined ? [] : [upstream.tls.key]),
   ]);
   const { url, password, tls } = config.redis ?? {};
