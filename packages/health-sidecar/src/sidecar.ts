@@ -1,6 +1,26 @@
 // Decides: how the parts of a sidecar are started and stopped together, in its own process or embedded in a gateway.
 // Must not know: ports, signals, files; whoever starts it owns the store.
-import type { Config, Log, Reason, Store } from '@rpc-balancer/shared';
+import {
+  type Config,
+  configHash,
+  type Lease,
+  type Log,
+  type NetworkConfig,
+  type Ranking,
+  type Store,
+  type UpstreamConfig,
+} from '@rpc-balancer/shared';
+import { createCycle } from './cycle.ts';
+import { keepLease } from './lease.ts';
+import { createFetcher, type Fetcher, packageVersion } from './runtime.ts';
+import type { Sample } from './samples.ts';
+import {
+  createMetrics,
+  type Metrics,
+  type NetworkStatus,
+  type Readiness,
+  type SidecarStatus,
+} from './status.ts';
 
 export interface SidecarOptions {
   readonly config: Config;
@@ -16,56 +36,6 @@ export interface SidecarOptions {
   readonly redact: (text: string) => string;
 }
 
-export interface UpstreamStatus {
-  readonly id: string;
-  readonly reason: Reason | null;
-  /** What the last failed probe said, redacted and cut; null while the last one succeeded. */
-  readonly detail: string | null;
-  readonly headNumber: number | null;
-  readonly lagBlocks: number | null;
-  readonly latencyP50Ms: number | null;
-  readonly latencyP95Ms: number | null;
-  readonly errorRatio: number;
-  readonly score: number;
-}
-
-export interface NetworkStatus {
-  readonly network: string;
-  /** `off`: the configuration says `probe: off`, so that passive health alone decides. */
-  readonly state: 'holder' | 'waiting' | 'off';
-  readonly epoch: number | null;
-  readonly seq: number | null;
-  readonly publishedCount: number;
-  readonly fencedCount: number;
-  readonly configHash: string;
-  readonly identity: string | null;
-  readonly headNumber: number | null;
-  readonly finalized: number | null;
-  readonly blockIntervalMs: number | null;
-  /** Of the last ranking that this process made, epoch ms. */
-  readonly generatedAt: number | null;
-  readonly upstreams: readonly UpstreamStatus[];
-}
-
-export interface SidecarStatus {
-  readonly instance: string;
-  readonly version: string;
-  readonly startedAt: number;
-  readonly store: {
-    readonly kind: 'memory' | 'redis';
-    readonly connected: boolean;
-    readonly problem: string | null;
-    readonly evictionRisk: string | null;
-  };
-  readonly networks: readonly NetworkStatus[];
-}
-
-/** `degraded`: it works, but something that it says in `problems` should be mended. */
-export interface Readiness {
-  readonly status: 'ok' | 'degraded' | 'stopped';
-  readonly problems: readonly string[];
-}
-
 export interface Sidecar {
   status(): SidecarStatus;
   /** The metrics in Prometheus text format; all names begin with `rpc_balancer_sidecar_`. */
@@ -75,7 +45,143 @@ export interface Sidecar {
   stop(): Promise<void>;
 }
 
+/** One network's part of the sidecar. */
+interface NetworkRunner {
+  status(): NetworkStatus;
+  stop(): Promise<void>;
+}
+
 /** Starts to compete for the lease of every network, and probes and publishes those that it gets. */
 export function startSidecar(options: SidecarOptions): Sidecar {
-  throw new TypeError(`not started: ${options.instance}`);
+  const { config, store, instance, now } = options;
+  const startedAt = now();
+  const version = packageVersion();
+  const metrics = createMetrics();
+  const runners = Object.entries(config.networks).map(([network, networkConfig]) =>
+    runNetwork(network, networkConfig, options, metrics),
+  );
+  let stopped = false;
+
+  return {
+    status() {
+      const networks = runners.map((runner) => runner.status());
+      return { instance, version, startedAt, store: { kind: store.kind, ...store.health() }, networks };
+    },
+    metrics: () => metrics.text(store.health()),
+    ready() {
+      if (stopped) return { status: 'stopped', problems: ['the sidecar was stopped'] };
+      const { connected, problem, evictionRisk } = store.health();
+      const unreachable = connected ? null : (problem ?? 'the store is out of reach');
+      const problems = [unreachable ?? problem, evictionRisk].filter((text) => text !== null);
+      return { status: problems.length === 0 ? 'ok' : 'degraded', problems };
+    },
+    async stop() {
+      stopped = true;
+      await Promise.all(runners.map((runner) => runner.stop()));
+    },
+  };
+}
+
+function runNetwork(
+  network: string,
+  config: NetworkConfig,
+  options: SidecarOptions,
+  metrics: Metrics,
+): NetworkRunner {
+  const { instance, store, log } = options;
+  const hash = configHash(config);
+  const details = new Map<string, string>();
+  let lease: Lease | null = null;
+  let ranking: Ranking | null = null;
+  let publishedCount = 0;
+  let fencedCount = 0;
+
+  function status(): NetworkStatus {
+    return {
+      network,
+      state: config.probe === null ? 'off' : lease === null ? 'waiting' : 'holder',
+      epoch: lease?.epoch ?? null,
+      seq: ranking?.seq ?? null,
+      publishedCount,
+      fencedCount,
+      configHash: hash,
+      identity: ranking?.identity ?? config.identity ?? null,
+      headNumber: ranking?.head?.number ?? null,
+      finalized: ranking?.finalized ?? null,
+      blockIntervalMs: ranking?.blockIntervalMs ?? null,
+      generatedAt: ranking?.generatedAt ?? null,
+      upstreams: (ranking?.upstreams ?? []).map(({ head, finalized: _finalized, ...shown }) => ({
+        ...shown,
+        headNumber: head?.number ?? null,
+        detail: details.get(shown.id) ?? null,
+      })),
+    };
+  }
+
+  if (config.probe === null) {
+    log.info({ network }, 'probe: off, so no ranking is published; gateways decide by passive health alone');
+    return { status, stop: async () => {} };
+  }
+  const fetchers = createFetchers();
+  const work = createCycle({
+    ...options,
+    network,
+    config,
+    probe: config.probe,
+    configHash: hash,
+    publisher: instance,
+    rankingMaxAgeMs: options.config.sidecar.rankingMaxAge,
+    fetcherOf: fetchers.of,
+    onSample(upstream: string, sample: Sample, durationMs: number) {
+      metrics.probed(network, upstream, sample.failure, durationMs);
+      if (sample.failure === null) details.delete(upstream);
+      else details.set(upstream, sample.detail);
+    },
+    onPublished(published) {
+      ranking = published;
+      publishedCount++;
+      metrics.published(network, published);
+    },
+  });
+  const keeper = keepLease({
+    ...options,
+    network,
+    holder: instance,
+    ttlMs: options.config.sidecar.leaseTtl,
+    store,
+    work,
+    onChange(changed) {
+      lease = changed;
+      if (changed === null) ranking = null;
+      metrics.leased(network, changed);
+    },
+    onFenced() {
+      fencedCount++;
+      metrics.fenced(network);
+    },
+  });
+  metrics.leased(network, null);
+  return {
+    status,
+    async stop() {
+      await keeper.stop();
+      await fetchers.close();
+    },
+  };
+}
+
+/** One fetcher for each upstream, since each may have certificates of its own. */
+function createFetchers() {
+  const fetchers = new Map<string, Promise<Fetcher>>();
+  return {
+    of({ id, tls }: UpstreamConfig): Promise<Fetcher> {
+      const fetcher = fetchers.get(id) ?? createFetcher(tls);
+      fetchers.set(id, fetcher);
+      return fetcher;
+    },
+    async close(): Promise<void> {
+      const settled = await Promise.allSettled(fetchers.values());
+      await Promise.all(settled.map((one) => (one.status === 'fulfilled' ? one.value.close() : undefined)));
+    },
+  };
 }

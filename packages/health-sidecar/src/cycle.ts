@@ -1,0 +1,179 @@
+// THE CONTROL PATH of one network, while its lease is held: probe -> rank -> publish, and again.
+// Must not know: how a lease is won or kept, metrics, HTTP serving.
+import { setTimeout as pause } from 'node:timers/promises';
+import {
+  BalancerError,
+  decodeRanking,
+  foreignText,
+  type Lease,
+  type Log,
+  type NetworkConfig,
+  type ProbeConfig,
+  type PublishResult,
+  type Ranking,
+  type RankingDraft,
+  type Store,
+  type UpstreamConfig,
+} from '@rpc-balancer/shared';
+import { createProber, type Round } from './probes/prober.ts';
+import { rank } from './rank.ts';
+import type { Fetcher } from './runtime.ts';
+import type { Sample } from './samples.ts';
+
+export interface CycleOptions {
+  readonly network: string;
+  readonly config: NetworkConfig;
+  readonly probe: ProbeConfig;
+  readonly configHash: string;
+  readonly publisher: string;
+  readonly rankingMaxAgeMs: number;
+  readonly store: Store;
+  readonly fetcherOf: (upstream: UpstreamConfig) => Promise<Fetcher>;
+  readonly now: () => number;
+  readonly log: Log;
+  readonly redact: (text: string) => string;
+  readonly onSample: (upstream: string, sample: Sample, durationMs: number) => void;
+  readonly onPublished: (ranking: Ranking) => void;
+}
+
+/** One time of holding the lease. */
+export interface Tenure {
+  readonly lease: Lease;
+  /** By the holder's own clock: true only while nobody else can have the lease. */
+  readonly isHeld: () => boolean;
+  readonly signal: AbortSignal;
+}
+
+/** `over`: the tenure ended. `fenced`: the store refused us. `hand_over`: another sidecar may see more than we do. */
+export type CycleEnd = 'over' | 'fenced' | 'hand_over';
+
+/** On a fresh start: how long after the first probe the others may still come into the first ranking. */
+const FIRST_PROBES_MS = 50;
+
+/** A ranking is published at least so many times in its life, so that two lost publications do not make it stale. */
+const PUBLICATIONS_PER_AGE = 3;
+
+/** Makes the function that probes and publishes during one tenure. What it learned outlives the tenure. */
+export function createCycle(options: CycleOptions): (tenure: Tenure) => Promise<CycleEnd> {
+  const { network, config, probe, configHash, publisher, now } = options;
+  const periodMs = Math.min(probe.interval, options.rankingMaxAgeMs / PUBLICATIONS_PER_AGE);
+  // A good sample counts while the next probe may still be on its way.
+  const freshMs = Math.max(3 * probe.interval, probe.interval + probe.timeout);
+  let last: RankingDraft | null = null;
+  let handedOver = false;
+
+  return async function cycle({ lease, isHeld, signal }) {
+    const ending = new AbortController();
+    const ended = AbortSignal.any([signal, ending.signal]);
+    const rest = (ms: number) => pause(Math.max(0, ms), undefined, { signal: ended }).catch(() => {});
+    const prober = createProber({ ...options, upstreams: config.upstreams, signal: ended, pause: rest });
+    try {
+      last = (await lastRanking(options)) ?? last;
+      let settled = last !== null;
+      let seq = 0;
+      while (isHeld()) {
+        const endsAt = now() + periodMs;
+        const round = prober.start();
+        do {
+          await untilAnswered(round, settled, () => rest(endsAt - now()), rest);
+          if (!isHeld()) return 'over';
+          settled ||= round.isWhole() || now() >= endsAt;
+          const { windows } = prober;
+          const times = { now: now(), freshSince: now() - freshMs };
+          const draft = rank({
+            network,
+            config,
+            configHash,
+            publisher,
+            windows,
+            past: last,
+            settled,
+            ...times,
+          });
+          const reached = reachedOf(draft);
+          if (reached === 'none' && !handedOver) {
+            handedOver = true;
+            return 'hand_over';
+          }
+          if (reached === 'unknown' && !handedOver) continue;
+          if (reached === 'some') handedOver = false;
+          logChanges(options, last, draft);
+          last = draft;
+          const result = await publish(options, { ...draft, epoch: lease.epoch, seq: seq++ }, lease);
+          if (result === 'fenced') return 'fenced';
+        } while (!settled);
+        await rest(endsAt - now());
+      }
+      return 'over';
+    } finally {
+      ending.abort();
+      await prober.idle();
+    }
+  };
+}
+
+/** The whole round, or on a fresh start its first answers; never longer than the period. */
+async function untilAnswered(
+  round: Round,
+  whole: boolean,
+  periodEnds: () => Promise<void>,
+  rest: (ms: number) => Promise<void>,
+): Promise<void> {
+  if (whole) return Promise.race([round.whole, periodEnds()]);
+  await Promise.race([round.whole, round.next(), periodEnds()]);
+  await Promise.race([round.whole, rest(FIRST_PROBES_MS)]);
+}
+
+/** Whether we reach any upstream at all: if none, the broken network may be our own. */
+function reachedOf({ upstreams }: RankingDraft): 'some' | 'none' | 'unknown' {
+  const reasons = upstreams.map(({ reason }) => reason).filter((reason) => reason !== 'disabled');
+  const unreached = reasons.filter((reason) => reason === 'unreachable' || reason === 'probe_timeout');
+  const unprobed = reasons.filter((reason) => reason === 'unprobed');
+  if (reasons.length === 0 || unreached.length + unprobed.length < reasons.length) return 'some';
+  return unprobed.length === 0 ? 'none' : 'unknown';
+}
+
+/** What the publisher before us knew: agreed head, identity, block interval. */
+async function lastRanking({ store, network, log }: CycleOptions): Promise<Ranking | null> {
+  try {
+    const text = await store.readRanking(network);
+    if (text === null) return null;
+    const ranking = decodeRanking(text);
+    if (!('invalid' in ranking)) return ranking;
+    log.warn(
+      { network, problem: foreignText(ranking.invalid) },
+      'the stored ranking is not ours; starting without it',
+    );
+  } catch (error) {
+    throwUnlessStore(error);
+  }
+  return null;
+}
+
+/** A store out of reach is no end: the ranking may be published later, as long as the lease is held. */
+async function publish(
+  options: CycleOptions,
+  ranking: Ranking,
+  lease: Lease,
+): Promise<PublishResult | 'unsent'> {
+  try {
+    const result = await options.store.publish(lease, ranking, options.rankingMaxAgeMs);
+    if (result === 'accepted') options.onPublished(ranking);
+    return result;
+  } catch (error) {
+    throwUnlessStore(error);
+    return 'unsent';
+  }
+}
+
+function throwUnlessStore(error: unknown): void {
+  if (!(error instanceof BalancerError && error.code === 'RPCB_STORE')) throw error;
+}
+
+function logChanges({ log, network }: CycleOptions, before: RankingDraft | null, after: RankingDraft): void {
+  const reasons = new Map(before?.upstreams.map(({ id, reason }) => [id, reason]));
+  for (const { id, reason } of after.upstreams) {
+    const was = reasons.get(id) ?? null;
+    if (was !== reason) log.info({ network, upstream: id, reason, was }, 'the reason of an upstream changed');
+  }
+}

@@ -1,0 +1,150 @@
+// Decides: the head that we believe for the network (design 5, "Head of the network"), and who is implausibly far ahead of it.
+// Must not know: the clock (`now` is handed in), probes, scores. It is never simply the maximum: one upstream can lie.
+import type { Head, NetworkHead } from '@rpc-balancer/shared';
+
+/** An upstream that is not disabled, not of another chain, does not say that it syncs, and has a fresh sample. */
+export interface Candidate {
+  readonly id: string;
+  readonly head: Head;
+  readonly sampledAt: number;
+  /** Since when its head has stood at this number. */
+  readonly standsSince: number;
+  /** When its head moved the last two times. */
+  readonly moves: readonly number[];
+}
+
+export interface HeadInput {
+  /** How many upstreams of the network are not disabled. */
+  readonly configuredCount: number;
+  /** In the order of the configuration. */
+  readonly candidates: readonly Candidate[];
+  /** The last agreed head, ours or that of the publisher before us. */
+  readonly past: Pick<NetworkHead, 'number' | 'agreedAt'> | null;
+  readonly blockIntervalMs: number | null;
+  readonly maxLagBlocks: number;
+  readonly now: number;
+}
+
+export interface HeadResult {
+  /** Null while nobody has a vote. */
+  readonly head: NetworkHead | null;
+  /** Those that stand still while the others move; they have no vote until they move. */
+  readonly standing: ReadonlySet<string>;
+  /** A head above this is implausible; null while there is no head. */
+  readonly suspectAbove: number | null;
+  readonly blockIntervalMs: number | null;
+}
+
+/** geth takes blocks up to 15 s ahead of its clock (allowedFutureBlockTime), so honest headers may be so far ahead. */
+const CLOCK_DRIFT_MS = 15_000;
+/** Assumed until learned: most chains are slower, and then the bound is only wider. */
+const UNLEARNED_INTERVAL_MS = 1000;
+/** How many block intervals an upstream may stand still, and how many times faster than learned a chain may grow. */
+const TOLERANCE = 3;
+/** Weight of the newest interval: ten blocks later two thirds of an estimate are new. */
+const INTERVAL_WEIGHT = 0.1;
+/** One observation moves the estimate at most by this factor, so that a jump of the head cannot spoil it. */
+const INTERVAL_FACTOR_MAX = 4;
+const INTERVAL_MIN_MS = 50;
+const INTERVAL_MAX_MS = 3_600_000;
+
+export function majorityOf(configuredCount: number): number {
+  return Math.floor(configuredCount / 2) + 1;
+}
+
+export function agreeOnHead(input: HeadInput): HeadResult {
+  const { candidates, past, now } = input;
+  const standing = standingStill(input);
+  const voters = candidates.filter(({ id }) => !standing.has(id));
+  const number = agreedNumber(input, voters);
+  if (number === null) {
+    return { head: null, standing, suspectAbove: null, blockIntervalMs: input.blockIntervalMs };
+  }
+  const head = {
+    ...believedHead(voters, number),
+    agreedAt: past?.number === number ? past.agreedAt : now,
+    confirmations: voters.filter((voter) => voter.head.number >= number).length,
+  };
+  // Samples are not of one instant: an honest upstream may be ahead by what the chain grew since the oldest of them.
+  const oldestAt = Math.min(...voters.map((voter) => voter.sampledAt));
+  const suspectAbove = number + input.maxLagBlocks + growth(now - oldestAt, input.blockIntervalMs);
+  return { head, standing, suspectAbove, blockIntervalMs: learnInterval(input, number) };
+}
+
+function agreedNumber(input: HeadInput, voters: readonly Candidate[]): number | null {
+  const [first] = voters;
+  if (first === undefined) return null;
+  if (voters.length === 1) return first.head.number; // (c)
+  const majority = majorityOf(input.configuredCount);
+  if (voters.length > majority) return reachedBy(majority, voters); // (a)
+  const plausible = voters.filter(({ head }) => head.number <= plausibleUpTo(input)); // (b)
+  if (input.past === null || plausible.length === 0) return nearestInTime(voters, input.now);
+  return reachedBy(1, plausible);
+}
+
+/** The highest number that so many have reached. */
+function reachedBy(count: number, voters: readonly Candidate[]): number | null {
+  return voters.map(({ head }) => head.number).sort((a, b) => b - a)[count - 1] ?? null;
+}
+
+function plausibleUpTo({ past, now, blockIntervalMs, maxLagBlocks }: HeadInput): number {
+  if (past === null) return Number.POSITIVE_INFINITY;
+  return past.number + growth(now - past.agreedAt, blockIntervalMs) + maxLagBlocks;
+}
+
+/** The most blocks that a chain may grow in a time. */
+function growth(elapsedMs: number, blockIntervalMs: number | null): number {
+  return (TOLERANCE * Math.max(0, elapsedMs)) / (blockIntervalMs ?? UNLEARNED_INTERVAL_MS);
+}
+
+/** Header time nearest to now and not ahead of it; equal: the lower. Without a time it loses, from the future even more. */
+function nearestInTime(voters: readonly Candidate[], now: number): number | null {
+  const distance = ({ headerAt }: Head): number => {
+    if (headerAt === null) return Number.MAX_VALUE;
+    return headerAt > now + CLOCK_DRIFT_MS ? Number.POSITIVE_INFINITY : Math.abs(now - headerAt);
+  };
+  const heads = voters.map(({ head }) => ({ number: head.number, distance: distance(head) }));
+  heads.sort((a, b) => (a.distance === b.distance ? a.number - b.number : a.distance - b.distance));
+  return heads[0]?.number ?? null;
+}
+
+/**
+ * Three block intervals without a move while most of the others moved twice. What is implausibly far ahead does not
+ * count as moving: one liar must not take the vote of an honest upstream whose chain pauses.
+ */
+function standingStill(input: HeadInput): ReadonlySet<string> {
+  const { candidates, now, blockIntervalMs } = input;
+  const limit = plausibleUpTo(input);
+  const patienceMs = TOLERANCE * (blockIntervalMs ?? UNLEARNED_INTERVAL_MS);
+  const still = candidates.filter((candidate) => {
+    if (now - candidate.standsSince < patienceMs) return false;
+    const others = candidates.filter(({ id }) => id !== candidate.id);
+    const moved = others.filter(({ head, moves: [before, last] }) => {
+      return last !== undefined && (before ?? 0) > candidate.standsSince && head.number <= limit;
+    });
+    return moved.length > others.length / 2;
+  });
+  return new Set(still.map(({ id }) => id));
+}
+
+/** The hash that most of those at this number name; of equals the first in the configuration. */
+function believedHead(voters: readonly Candidate[], number: number): Head {
+  const there = voters.map(({ head }) => head).filter((head) => head.number === number);
+  const named = there.filter(({ hash }) => hash !== null);
+  const votesFor = (head: Head) => named.filter(({ hash }) => hash === head.hash).length;
+  const [best] = named.toSorted((a, b) => votesFor(b) - votesFor(a));
+  return best ?? { number, hash: null, headerAt: there[0]?.headerAt ?? null };
+}
+
+/** Wall time per block between two agreed heads, smoothed. */
+function learnInterval({ past, now, blockIntervalMs }: HeadInput, number: number): number | null {
+  if (past === null || number <= past.number || now <= past.agreedAt) return blockIntervalMs;
+  const observed = clamp((now - past.agreedAt) / (number - past.number), INTERVAL_MIN_MS, INTERVAL_MAX_MS);
+  if (blockIntervalMs === null) return observed;
+  const near = clamp(observed, blockIntervalMs / INTERVAL_FACTOR_MAX, blockIntervalMs * INTERVAL_FACTOR_MAX);
+  return blockIntervalMs + INTERVAL_WEIGHT * (near - blockIntervalMs);
+}
+
+function clamp(value: number, min: number, max: number): number {
+  return Math.min(max, Math.max(min, value));
+}

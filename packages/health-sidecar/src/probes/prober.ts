@@ -1,0 +1,97 @@
+// Decides: which upstreams of a network are probed now, and keeps what the probes found.
+// Must not know: what follows from a sample, who may publish, how long a round is waited for.
+import { foreignText, type ProbeConfig, type UpstreamConfig } from '@rpc-balancer/shared';
+import { errorText, type Fetcher } from '../runtime.ts';
+import { addSample, emptyWindow, type Sample, type SampleWindow } from '../samples.ts';
+import { probeEvm } from './evm.ts';
+
+export interface ProberOptions {
+  readonly upstreams: readonly UpstreamConfig[];
+  readonly probe: ProbeConfig;
+  readonly fetcherOf: (upstream: UpstreamConfig) => Promise<Fetcher>;
+  readonly signal: AbortSignal;
+  readonly now: () => number;
+  readonly pause: (ms: number) => Promise<void>;
+  readonly redact: (text: string) => string;
+  readonly onSample: (upstream: string, sample: Sample, durationMs: number) => void;
+}
+
+/** The probes that began together. */
+export interface Round {
+  /** Resolves when every sample is in. */
+  readonly whole: Promise<void>;
+  /** Resolves when the next sample is in. */
+  next(): Promise<void>;
+  isWhole(): boolean;
+}
+
+export interface Prober {
+  readonly windows: ReadonlyMap<string, SampleWindow>;
+  /** Probes those that are due. One whose last probe still goes on is left alone: it is not started twice. */
+  start(): Round;
+  /** Resolves when no probe goes on. */
+  idle(): Promise<void>;
+}
+
+/** A round begins a little early or late; a probe that is due within this share of the interval is due. */
+const DUE_RATIO = 0.5;
+
+export function createProber(options: ProberOptions): Prober {
+  const { now, probe, signal } = options;
+  const windows = new Map<string, SampleWindow>();
+  const running = new Map<string, Promise<void>>();
+  const lastStartedAt = new Map<string, number>();
+  const upstreams = options.upstreams.filter((upstream) => !upstream.disabled);
+
+  function isDue({ id }: UpstreamConfig): boolean {
+    const startedAt = lastStartedAt.get(id);
+    return !running.has(id) && (startedAt === undefined || now() - startedAt >= probe.interval * DUE_RATIO);
+  }
+
+  async function probeOne(upstream: UpstreamConfig): Promise<void> {
+    const startedAt = now();
+    const sample = await sampleOf(upstream);
+    running.delete(upstream.id);
+    if (signal.aborted) return; // A probe that we ended ourselves says nothing about the upstream.
+    windows.set(upstream.id, addSample(windows.get(upstream.id) ?? emptyWindow, sample));
+    options.onSample(upstream.id, sample, now() - startedAt);
+  }
+
+  async function sampleOf(upstream: UpstreamConfig): Promise<Sample> {
+    try {
+      const fetcher = await options.fetcherOf(upstream);
+      const { timeout: timeoutMs, attempts } = probe;
+      return await probeEvm(upstream, { ...options, fetcher, timeoutMs, attempts });
+    } catch (error) {
+      // Such as a certificate that the runtime cannot read.
+      const detail = foreignText(options.redact(errorText(error)));
+      return { failure: 'unreachable', sampledAt: now(), detail };
+    }
+  }
+
+  return {
+    windows,
+    start() {
+      const due = upstreams.filter(isDue);
+      let missing = due.length;
+      const waiting: (() => void)[] = [];
+      const probes = due.map((upstream) => {
+        lastStartedAt.set(upstream.id, now());
+        const ended = probeOne(upstream).then(() => {
+          missing--;
+          for (const resolve of waiting.splice(0)) resolve();
+        });
+        running.set(upstream.id, ended);
+        return ended;
+      });
+      return {
+        whole: Promise.all(probes).then(() => {}),
+        next: () => new Promise((resolve) => waiting.push(resolve)),
+        isWhole: () => missing === 0,
+      };
+    },
+    async idle() {
+      await Promise.all(running.values());
+    },
+  };
+}

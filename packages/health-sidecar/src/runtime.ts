@@ -1,0 +1,139 @@
+// Decides: everything that differs between Bun, Deno and Node: environment, files, signals, exit, TLS of fetch.
+// Must not know: what any of it is used for.
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import process from 'node:process';
+
+export interface Tls {
+  readonly ca?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+}
+
+export interface FetchInit {
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+  readonly signal: AbortSignal;
+}
+
+/** Web-standard fetch that follows no redirect, with connections of its own. */
+export interface Fetcher {
+  fetch(url: string, init: FetchInit): Promise<Response>;
+  /** Closes the connections. */
+  close(): Promise<void>;
+}
+
+/** What we use of Deno; its own types would clash with those of Node. */
+interface DenoRuntime {
+  createHttpClient(options: { caCerts?: string[]; cert?: string; key?: string }): { close(): void };
+}
+
+export type RuntimeName = 'bun' | 'deno' | 'node';
+
+export const runtimeName: RuntimeName = 'Bun' in globalThis ? 'bun' : 'Deno' in globalThis ? 'deno' : 'node';
+
+export const env: Readonly<Record<string, string | undefined>> = process.env;
+export const args: readonly string[] = process.argv.slice(2);
+
+export function readFile(path: string): string {
+  return readFileSync(path, 'utf8');
+}
+
+/** The version of this package, as published. */
+export function packageVersion(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  const version = typeof manifest === 'object' && manifest !== null && 'version' in manifest;
+  return version ? String(manifest.version) : 'unknown';
+}
+
+/** Unique among processes that share a store: a host may run several, and a restart is another process. */
+export function instanceName(random: () => number): string {
+  const suffix = Math.floor(random() * 36 ** 4)
+    .toString(36)
+    .padStart(4, '0');
+  return `${hostname().slice(0, 64)}-${process.pid}-${suffix}`;
+}
+
+export function exit(code: number): never {
+  process.exit(code);
+}
+
+export function print(text: string): void {
+  process.stdout.write(text);
+}
+
+export function printError(text: string): void {
+  process.stderr.write(text);
+}
+
+/** Epoch ms that never goes back, also when the host's clock is set. */
+export function monotonicNow(): number {
+  return performance.timeOrigin + performance.now();
+}
+
+/** Calls back for every SIGTERM and SIGINT. */
+export function onStopSignal(listener: (signal: 'SIGTERM' | 'SIGINT') => void): void {
+  process.on('SIGTERM', () => listener('SIGTERM'));
+  process.on('SIGINT', () => listener('SIGINT'));
+}
+
+/** @param tls certificates of one upstream; verification stays on in any case */
+export async function createFetcher(tls: Tls = {}): Promise<Fetcher> {
+  if (runtimeName === 'bun') return createBunFetcher(tls);
+  if (runtimeName === 'deno') return createDenoFetcher(tls);
+  return createNodeFetcher(tls);
+}
+
+function createBunFetcher(tls: Tls): Fetcher {
+  const own = Object.keys(tls).length > 0 ? { tls } : {};
+  return {
+    fetch: (url, init) => fetch(url, { ...init, redirect: 'manual', ...own }),
+    close: async () => {},
+  };
+}
+
+function createDenoFetcher({ ca, cert, key }: Tls): Fetcher {
+  // The global is there on Deno, and its shape is the part of the documented one that is named above.
+  const { Deno: deno } = globalThis as unknown as { Deno: DenoRuntime };
+  const client = deno.createHttpClient({
+    ...(ca !== undefined && { caCerts: [ca] }),
+    ...(cert !== undefined && key !== undefined && { cert, key }),
+  });
+  return {
+    fetch: (url, init) => fetch(url, { ...init, redirect: 'manual', ...{ client } }),
+    close: async () => client.close(),
+  };
+}
+
+/** undici's own fetch: the global one belongs to another copy of undici and may refuse a foreign dispatcher. */
+async function createNodeFetcher({ ca, cert, key }: Tls): Promise<Fetcher> {
+  const undici = await import('undici');
+  const dispatcher = new undici.Agent({
+    connect: { ...(ca !== undefined && { ca }), ...(cert !== undefined && { cert, key }) },
+  });
+  return {
+    fetch: async (url, init) => {
+      const response = await undici.fetch(url, { ...init, redirect: 'manual', dispatcher });
+      // Both are the web-standard class; only the two packages' names for it differ.
+      return response as unknown as Response;
+    },
+    close: () => dispatcher.destroy(),
+  };
+}
+
+/** Signs of a connection that was made and then broke, by runtime; fetch tells it from a failed one by text only. */
+const BROKEN_CONNECTION =
+  /ECONNRESET|EPIPE|UND_ERR_SOCKET|HPE_|HTTP\/1\.1 protocol|Malformed_HTTP|SendRequest|reset by peer|closed before/;
+
+/** Whether a rejected fetch had reached the other side. */
+export function wasConnected(error: unknown): boolean {
+  return BROKEN_CONNECTION.test(errorText(error));
+}
+
+/** The messages and codes of an error and its causes. Foreign text: to be redacted before anybody sees it. */
+export function errorText(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = 'code' in error && typeof error.code === 'string' ? `${error.code} ` : '';
+  return `${code}${error.message}${error.cause === undefined ? '' : `: ${errorText(error.cause)}`}`;
+}

@@ -1,0 +1,93 @@
+// Decides: what is remembered of the probes of one upstream, for how long, and what of it counts now.
+// Must not know: other upstreams, how a probe is made.
+import type { Head, Reason } from '@rpc-balancer/shared';
+
+/** Why a probe gave no head. `throttled`: the node is well but asked us to come less often. */
+export type ProbeFailure =
+  | Extract<Reason, 'unreachable' | 'probe_timeout' | 'unauthorized' | 'probe_failed'>
+  | 'throttled';
+
+export interface GoodSample {
+  readonly failure: null;
+  /** When the probe ended, epoch ms. */
+  readonly sampledAt: number;
+  readonly latencyMs: number;
+  /** What the upstream says it is; null when it does not support the question. */
+  readonly identity: string | null;
+  readonly syncing: boolean;
+  readonly head: Head;
+  readonly finalized: number | null;
+}
+
+export interface FailedSample {
+  readonly failure: ProbeFailure;
+  readonly sampledAt: number;
+  /** For people: redacted and cut by the probe. */
+  readonly detail: string;
+}
+
+export type Sample = GoodSample | FailedSample;
+
+/** What is known of one upstream. Replaced with every sample, never edited. */
+export interface SampleWindow {
+  /** Oldest first. */
+  readonly samples: readonly Sample[];
+  /** The last identity that it gave: one failed probe does not make another chain ours. */
+  readonly identity: string | null;
+  readonly headNumber: number | null;
+  /** Since when the head has been seen at this number, epoch ms; null before the first head. */
+  readonly standsSince: number | null;
+  /** When the head moved the last two times. The first sight of it is no move. */
+  readonly moves: readonly number[];
+}
+
+/** Two minutes at the default interval: enough for a p95, short enough to forget a bad spell. */
+const SAMPLES_MAX = 60;
+
+export const emptyWindow: SampleWindow = {
+  samples: [],
+  identity: null,
+  headNumber: null,
+  standsSince: null,
+  moves: [],
+};
+
+export function addSample(window: SampleWindow, sample: Sample): SampleWindow {
+  const samples = [...window.samples, sample].slice(-SAMPLES_MAX);
+  if (sample.failure !== null) return { ...window, samples };
+  const { number } = sample.head;
+  const identity = sample.identity ?? window.identity;
+  if (window.headNumber === number) return { ...window, samples, identity };
+  const { sampledAt } = sample;
+  const moves = window.headNumber === null ? [] : [...window.moves, sampledAt].slice(-2);
+  return { samples, identity, headNumber: number, standsSince: sampledAt, moves };
+}
+
+/**
+ * What counts now: the newest sample. A success grows old; a failure counts until the next probe ends, which may take
+ * several timeouts. While the node throttles us the sample before counts, if it is fresh.
+ */
+export function currentSample(window: SampleWindow, freshSince: number): Sample | null {
+  const newest = window.samples.at(-1) ?? null;
+  if (newest?.failure === 'throttled') {
+    const before = window.samples.findLast((sample) => sample.failure !== 'throttled');
+    return before !== undefined && before.sampledAt >= freshSince ? before : newest;
+  }
+  return newest?.failure === null && newest.sampledAt < freshSince ? null : newest;
+}
+
+/** Share of failed probes. A throttled one says nothing against the node. */
+export function errorRatio(window: SampleWindow): number {
+  const counted = window.samples.filter((sample) => sample.failure !== 'throttled');
+  const failed = counted.filter((sample) => sample.failure !== null);
+  return counted.length === 0 ? 0 : failed.length / counted.length;
+}
+
+/** Nearest-rank percentile of the successes' latency: a fast failure must not look like a fast node. */
+export function latencyPercentile(window: SampleWindow, percent: number): number | null {
+  const sorted = window.samples
+    .filter((sample) => sample.failure === null)
+    .map((sample) => sample.latencyMs)
+    .sort((a, b) => a - b);
+  return sorted[Math.ceil((percent / 100) * sorted.length) - 1] ?? null;
+}
