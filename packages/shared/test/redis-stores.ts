@@ -1,0 +1,41 @@
+// Decides: how tests open Redis stores.
+// Must not know: what they are opened for.
+import type { Cluster, Redis } from 'ioredis';
+import { onTestFinished } from 'vitest';
+import { createRandom } from '../../../test/kit/clock.ts';
+import { createRedisStore, type RedisConfig, type Store } from '../src/index.ts';
+import type { Harness } from './store-conformance.ts';
+
+export type RedisInput = Partial<RedisConfig>;
+
+export function openStore(redis: RedisInput, clusterId = 'test'): Store {
+  const prefix = 'rpcb';
+  return createRedisStore({
+    redis: { ...redis, prefix, clusterId },
+    prefix,
+    clusterId,
+    random: createRandom(1),
+  });
+}
+
+/** A store that the test closes at its end. */
+export function openStoreForTest(redis: RedisInput, clusterId?: string): Store {
+  const store = openStore(redis, clusterId);
+  onTestFinished(() => store.close());
+  return store;
+}
+
+export function openStoreOf(client: Redis | Cluster, clusterId = 'test'): Store {
+  return createRedisStore({ client, prefix: 'rpcb', clusterId, random: createRandom(1) });
+}
+
+export function redisHarness(redis: RedisInput, stop: () => Promise<unknown>): Harness {
+  return {
+    open: (clusterId) => openStore(redis, clusterId),
+    advance: () => {},
+    announces: true,
+    async stop() {
+      await stop();
+    },
+  };
+}
