@@ -47,8 +47,8 @@ export interface Tenure {
 /** `over`: the tenure ended. `fenced`: the store refused us. `hand_over`: another sidecar may see more than we do. */
 export type CycleEnd = 'over' | 'fenced' | 'hand_over';
 
-/** On a fresh start: how long after the first probe the others may still come into the first ranking. */
-const FIRST_PROBES_MS = 50;
+/** How long those may take that are not waited for, after those that are. */
+const GRACE_MS = 50;
 
 /** A ranking is published at least so many times in its life, so that two lost publications do not make it stale. */
 const PUBLICATIONS_PER_AGE = 3;
@@ -112,16 +112,18 @@ export function createCycle(options: CycleOptions): (tenure: Tenure) => Promise<
   };
 }
 
-/** The whole round, or on a fresh start its first answers; never longer than the period. */
+/**
+ * Until the whole round is in, never longer than the period: a slow probe goes on, and its sample comes into a later
+ * ranking. Not waited for are the upstreams that failed last time, and on a fresh start all but the first answers.
+ */
 async function untilAnswered(
   round: Round,
-  whole: boolean,
+  settled: boolean,
   periodEnds: () => Promise<void>,
   rest: (ms: number) => Promise<void>,
 ): Promise<void> {
-  if (whole) return Promise.race([round.whole, periodEnds()]);
-  await Promise.race([round.whole, round.next(), periodEnds()]);
-  await Promise.race([round.whole, rest(FIRST_PROBES_MS)]);
+  await Promise.race([settled ? round.expected : round.next(), round.whole, periodEnds()]);
+  await Promise.race([round.whole, rest(GRACE_MS)]);
 }
 
 /** Whether we reach any upstream at all: if none, the broken network may be our own. */

@@ -37,6 +37,8 @@ export interface HeadResult {
 
 /** geth takes blocks up to 15 s ahead of its clock (allowedFutureBlockTime), so honest headers may be so far ahead. */
 const CLOCK_DRIFT_MS = 15_000;
+/** Headers carry whole seconds, so times this near may be equal. */
+const HEADER_RESOLUTION_MS = 1000;
 /** Assumed until learned: most chains are slower, and then the bound is only wider. */
 const UNLEARNED_INTERVAL_MS = 1000;
 /** How many block intervals an upstream may stand still, and how many times faster than learned a chain may grow. */
@@ -72,19 +74,19 @@ export function agreeOnHead(input: HeadInput): HeadResult {
 }
 
 function agreedNumber(input: HeadInput, voters: readonly Candidate[]): number | null {
-  const [first] = voters;
-  if (first === undefined) return null;
-  if (voters.length === 1) return first.head.number; // (c)
+  const numbers = voters.map(({ head }) => head.number);
+  if (voters.length <= 1) return numbers[0] ?? null; // (c)
   const majority = majorityOf(input.configuredCount);
-  if (voters.length > majority) return reachedBy(majority, voters); // (a)
-  const plausible = voters.filter(({ head }) => head.number <= plausibleUpTo(input)); // (b)
+  if (voters.length > majority) return reachedBy(majority, numbers); // (a)
+  const limit = plausibleUpTo(input);
+  const plausible = numbers.filter((number) => number <= limit); // (b)
   if (input.past === null || plausible.length === 0) return nearestInTime(voters, input.now);
   return reachedBy(1, plausible);
 }
 
 /** The highest number that so many have reached. */
-function reachedBy(count: number, voters: readonly Candidate[]): number | null {
-  return voters.map(({ head }) => head.number).sort((a, b) => b - a)[count - 1] ?? null;
+function reachedBy(count: number, numbers: readonly number[]): number | null {
+  return numbers.toSorted((a, b) => b - a)[count - 1] ?? null;
 }
 
 function plausibleUpTo({ past, now, blockIntervalMs, maxLagBlocks }: HeadInput): number {
@@ -99,13 +101,18 @@ function growth(elapsedMs: number, blockIntervalMs: number | null): number {
 
 /** Header time nearest to now and not ahead of it; equal: the lower. Without a time it loses, from the future even more. */
 function nearestInTime(voters: readonly Candidate[], now: number): number | null {
-  const distance = ({ headerAt }: Head): number => {
-    if (headerAt === null) return Number.MAX_VALUE;
-    return headerAt > now + CLOCK_DRIFT_MS ? Number.POSITIVE_INFINITY : Math.abs(now - headerAt);
-  };
-  const heads = voters.map(({ head }) => ({ number: head.number, distance: distance(head) }));
-  heads.sort((a, b) => (a.distance === b.distance ? a.number - b.number : a.distance - b.distance));
-  return heads[0]?.number ?? null;
+  const heads = voters.map(({ head }) => ({ number: head.number, distance: distanceOf(head, now) }));
+  const nearest = Math.min(...heads.map(({ distance }) => distance));
+  const equal = heads.filter(({ distance }) => distance <= nearest + HEADER_RESOLUTION_MS);
+  return reachedBy(
+    equal.length,
+    equal.map(({ number }) => number),
+  );
+}
+
+function distanceOf({ headerAt }: Head, now: number): number {
+  if (headerAt === null) return Number.MAX_VALUE;
+  return headerAt > now + CLOCK_DRIFT_MS ? Number.POSITIVE_INFINITY : Math.abs(now - headerAt);
 }
 
 /**

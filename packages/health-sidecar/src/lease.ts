@@ -2,6 +2,7 @@
 // Must not know: what is done under the lease.
 import { setTimeout as pause } from 'node:timers/promises';
 import { BalancerError, type Lease, type Log, type Store } from '@rpc-balancer/shared';
+import { errorText } from './runtime.ts';
 
 /** How the work under a lease ended; `hand_over` lets another take it before we compete again. */
 export type WorkEnd = 'over' | 'fenced' | 'hand_over';
@@ -21,6 +22,7 @@ export interface LeaseOptions {
   readonly now: () => number;
   readonly random: () => number;
   readonly log: Log;
+  readonly redact: (text: string) => string;
   /** Runs while the lease is held; must end soon after the signal. */
   readonly work: (held: HeldLease) => Promise<WorkEnd>;
   /** Told when the lease came (its epoch) and went (null). */
@@ -44,7 +46,7 @@ const RELEASE_MS = 500;
 
 /** Competes for the lease of one network until stopped. */
 export function keepLease(options: LeaseOptions): LeaseKeeper {
-  const { network, holder, ttlMs, store, now, random, log, onChange } = options;
+  const { network, holder, ttlMs, store, now, random, log, redact, onChange } = options;
   const stopping = new AbortController();
   let waking = new AbortController();
   const unsubscribe = store.subscribe((event) => {
@@ -130,7 +132,7 @@ export function keepLease(options: LeaseOptions): LeaseKeeper {
   function logUnlessStore(error: unknown): void {
     const expected = error instanceof BalancerError && error.code === 'RPCB_STORE';
     if (expected) log.debug({ network }, 'the store is out of reach');
-    else log.error({ network, error }, 'a mistake of ours; the lease is tried again');
+    else log.error({ network, problem: redact(errorText(error)) }, 'a mistake of ours; trying again');
   }
 
   return {

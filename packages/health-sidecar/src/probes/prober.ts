@@ -18,6 +18,8 @@ export interface ProberOptions {
 
 /** The probes that began together. */
 export interface Round {
+  /** Resolves when every sample is in of those that succeeded last time or were never probed. */
+  readonly expected: Promise<void>;
   /** Resolves when every sample is in. */
   readonly whole: Promise<void>;
   /** Resolves when the next sample is in. */
@@ -75,6 +77,7 @@ export function createProber(options: ProberOptions): Prober {
       const due = upstreams.filter(isDue);
       let missing = due.length;
       const waiting: (() => void)[] = [];
+      const expected: Promise<void>[] = [];
       const probes = due.map((upstream) => {
         lastStartedAt.set(upstream.id, now());
         const ended = probeOne(upstream).then(() => {
@@ -82,9 +85,12 @@ export function createProber(options: ProberOptions): Prober {
           for (const resolve of waiting.splice(0)) resolve();
         });
         running.set(upstream.id, ended);
+        const last = windows.get(upstream.id)?.samples.at(-1);
+        if (last === undefined || last.failure === null) expected.push(ended);
         return ended;
       });
       return {
+        expected: Promise.all(expected).then(() => {}),
         whole: Promise.all(probes).then(() => {}),
         next: () => new Promise((resolve) => waiting.push(resolve)),
         isWhole: () => missing === 0,

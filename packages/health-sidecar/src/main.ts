@@ -1,0 +1,136 @@
+#!/usr/bin/env node
+// Decides: what the program `rpc-balancer-sidecar` does with its arguments, its configuration and its signals.
+// Must not know: probing, leases, Redis commands; `sidecar.ts` starts those.
+import { parseArgs } from 'node:util';
+import {
+  BalancerError,
+  type Config,
+  createRedisStore,
+  foreignText,
+  type Log,
+  parseConfig,
+  redactConfig,
+  redactorOf,
+  type Store,
+} from '@rpc-balancer/shared';
+import { pino } from 'pino';
+import {
+  args,
+  env,
+  errorText,
+  exit,
+  instanceName,
+  monotonicNow,
+  onStopSignal,
+  packageVersion,
+  print,
+  printError,
+  readFile,
+  runtimeName,
+} from './runtime.ts';
+import { startSidecar } from './sidecar.ts';
+import { createHandler, listen } from './status.ts';
+
+const USAGE = 'usage: rpc-balancer-sidecar --config FILE [--port N] [--host H] [--check]\n';
+
+/** As shells and supervisors read them: 1 it failed or was forced, 2 it was asked for something that cannot be. */
+const EXIT = { done: 0, failed: 1, misused: 2 } as const;
+
+function refuse(text: string): never {
+  printError(text);
+  return exit(EXIT.misused);
+}
+
+function readArgs() {
+  const string = { type: 'string' } as const;
+  const boolean = { type: 'boolean' } as const;
+  const options = { config: string, port: string, host: string, check: boolean, help: boolean };
+  try {
+    const { values } = parseArgs({ args: [...args], options, strict: true });
+    if (values.help) {
+      print(USAGE);
+      return exit(EXIT.done);
+    }
+    if (values.config === undefined) return refuse(`--config is missing\n${USAGE}`);
+    const port = values.port === undefined ? undefined : Number(values.port);
+    if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
+      return refuse(`--port: expected a number from 0 to 65535\n${USAGE}`);
+    }
+    return { file: values.config, port, host: values.host, check: values.check === true };
+  } catch (error) {
+    return refuse(`${errorText(error)}\n${USAGE}`);
+  }
+}
+
+function readConfig(file: string): Config {
+  try {
+    return parseConfig(readFile(file), { env, readFile });
+  } catch (error) {
+    if (error instanceof BalancerError) return refuse(`${file}: ${error.message}\n`);
+    return refuse(`${file}: cannot be read (${foreignText(errorText(error))})\n`);
+  }
+}
+
+async function main(): Promise<void> {
+  const options = readArgs();
+  const config = readConfig(options.file);
+  if (options.check) {
+    print(`${JSON.stringify(redactConfig(config), null, 2)}\n`);
+    return exit(EXIT.done);
+  }
+  const { redis } = config;
+  if (redis === undefined) {
+    return refuse(
+      `${options.file}: there is no redis section, and without Redis there is nobody to publish to. One gateway without Redis (embedded mode) needs no sidecar: it probes by itself. For several gateways add redis: { url: … }.\n`,
+    );
+  }
+  const random = Math.random;
+  const instance = instanceName(random);
+  const redact = redactorOf(config);
+  const log = pino({ base: { instance }, timestamp: pino.stdTimeFunctions.isoTime });
+  const now = monotonicNow;
+  const store = createRedisStore({ redis, prefix: redis.prefix, clusterId: redis.clusterId, random });
+  logHealth(store, log);
+  const sidecar = startSidecar({ config, store, instance, now, random, log, redact });
+
+  const host = options.host ?? config.sidecar.host;
+  const port = options.port ?? config.sidecar.port;
+  const server = await listen(createHandler(sidecar, now), { host, port }).catch((error) => {
+    log.error(
+      { problem: redact(errorText(error)) },
+      `cannot listen on ${host}, port ${port}; choose another with --port`,
+    );
+    return null;
+  });
+  if (server) log.info({ version: packageVersion(), runtime: runtimeName }, `listening on ${server.url}`);
+
+  let stopping = false;
+  async function stop(code: number): Promise<void> {
+    stopping = true;
+    // The lease first: another sidecar may take over while we close the rest.
+    await sidecar.stop();
+    await Promise.all([server?.close(), store.close()]);
+    log.info({}, 'stopped');
+    exit(code);
+  }
+  onStopSignal((signal) => {
+    log.info({ signal }, stopping ? 'stops at once' : 'stops; a second signal ends it at once');
+    if (stopping) exit(EXIT.failed);
+    void stop(EXIT.done);
+  });
+  if (server === null) await stop(EXIT.failed);
+}
+
+/** Each change once: a store out of reach is no reason to end, but somebody should read why. */
+function logHealth(store: Store, log: Log): void {
+  let told: string | null = null;
+  store.onHealth(({ connected, problem, evictionRisk }) => {
+    const text = problem ?? evictionRisk ?? (connected ? 'connected' : null);
+    if (text === null || text === told) return;
+    told = text;
+    if (text === 'connected') log.info({}, 'the store is connected');
+    else log.warn({ problem: text, connected }, 'the store has a problem; going on and trying again');
+  });
+}
+
+await main();
