@@ -4,7 +4,7 @@
 import { randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { BalancerError, type Config, redactConfig } from '@rpc-balancer/shared';
-import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify';
+import fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify';
 import { answerError } from './guard/answer.ts';
 import { loadConfig } from './options.ts';
 import { rpcBalancer } from './plugin.ts';
@@ -60,7 +60,8 @@ function readArguments(): { config: string; port?: number; host?: string; check:
 async function createApp(config: Config, file: string): Promise<FastifyInstance> {
   const app = fastify({
     logger: true,
-    disableRequestLogging: true, // Requests are counted; a line for each would cost more than the balancing.
+    // Requests are counted; a line for each would cost more than the balancing.
+    logController: new LogController({ disableRequestLogging: true }),
     trustProxy: trusted(config.gateway.trustProxy),
     keepAliveTimeout: KEEP_ALIVE_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,

@@ -8,6 +8,7 @@ import {
   type Log,
   redactorOf,
   type Store,
+  type StoreHealth,
 } from '@rpc-balancer/shared';
 import type { Cluster, Redis } from 'ioredis';
 import { type Feed, startFeed } from './cluster/feed.ts';
@@ -49,12 +50,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   let sidecar: Sidecar | null = null;
   let drainTimer: NodeJS.Timeout | null = null;
 
-  const stopLogging = store.onHealth(({ problem, evictionRisk }) => {
-    if (problem)
-      log.warn({ problem }, 'the store is out of reach; serving by the last ranking and passive health');
-    else log.info({}, 'the store is reached');
-    if (evictionRisk) log.warn({ problem: evictionRisk }, 'the store may evict control keys');
-  });
+  const stopLogging = store.onHealth(logChanges(log));
 
   return {
     config,
@@ -94,6 +90,21 @@ export function createGateway(options: GatewayOptions): Gateway {
       stopLogging();
       await store.close();
     },
+  };
+}
+
+/** A line for each change of the store's health, not for each attempt to reconnect. */
+function logChanges(log: Log): (health: StoreHealth) => void {
+  let last: StoreHealth = { connected: false, problem: null, evictionRisk: null };
+  return (health) => {
+    const { connected, problem, evictionRisk } = health;
+    if (problem && problem !== last.problem) {
+      log.warn({ problem }, 'the store is out of reach; serving by the last ranking and passive health');
+    }
+    if (connected && !last.connected) log.info({}, 'the store is reached');
+    if (evictionRisk && evictionRisk !== last.evictionRisk)
+      log.warn({ problem: evictionRisk }, 'the store may evict control keys');
+    last = health;
   };
 }
 

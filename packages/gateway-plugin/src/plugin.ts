@@ -99,7 +99,7 @@ function registerNetworks(routes: FastifyInstance, gateway: Gateway, balancer: B
   });
 
   const segments = routes.prefix.split('/').filter((part) => part !== '').length;
-  const handle = async (request: NetworkRequest, reply: FastifyReply) => {
+  const handle = (request: NetworkRequest, reply: FastifyReply) => {
     const network = gateway.networks.get(request.params.network);
     return network ? answer(network, segments + 1, request, reply) : reply.callNotFound();
   };
@@ -123,7 +123,7 @@ function registerNetworks(routes: FastifyInstance, gateway: Gateway, balancer: B
     const startedAt = now();
     const requestId = request.id;
     const cancellation = gateway.enter();
-    reply.raw.once('close', () => {
+    reply.raw.on('close', () => {
       gateway.done(cancellation);
       if (!reply.raw.writableFinished) cancellation.cancel('client');
     });

@@ -46,6 +46,7 @@ const JSON_TYPES = new Set(['application/json', 'application/json-rpc', 'applica
 /** @throws BalancerError `RPCB_CONTENT_TYPE` unless the body is uncompressed JSON */
 export function checkContent(headers: ClientFacts['headers']): void {
   const type = headers['content-type'];
+  if (type === 'application/json' && headers['content-encoding'] === undefined) return;
   const essence = typeof type === 'string' ? type.split(';', 1)[0]?.trim().toLowerCase() : undefined;
   if (essence === undefined || !JSON_TYPES.has(essence)) {
     throw new BalancerError('RPCB_CONTENT_TYPE', {

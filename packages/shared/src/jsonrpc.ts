@@ -149,9 +149,15 @@ function skipScalar(bytes: Uint8Array, at: number): number | null {
   while (i < bytes.length && isScalarByte(bytes[i] ?? 0)) i++;
   if (i === bytes.length) return CUT; // More digits may follow.
   if (i === at) return null;
-  return /^(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)$/.test(ascii(bytes, at, i))
-    ? i
-    : null;
+  // A plain number, which ids mostly are; the rest is left to the grammar.
+  if (i - at === 1 && isDigit(bytes[at])) return i;
+  return SCALAR.test(ascii(bytes, at, i)) ? i : null;
+}
+
+const SCALAR = /^(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)$/;
+
+function isDigit(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= 0x30 && byte <= 0x39;
 }
 
 function isScalarByte(byte: number): boolean {
@@ -168,6 +174,9 @@ function isScalarByte(byte: number): boolean {
 /** The envelope's member that a key names, compared without regard to case; undefined for others. */
 function keyName(bytes: Uint8Array, start: number, end: number): string | undefined {
   const length = end - start - 2;
+  for (const { name, codes } of SPELLED) {
+    if (codes.length === length && codes.every((code, at) => bytes[start + 1 + at] === code)) return name;
+  }
   if (length > 60) return undefined; // Longer than any spelling of `jsonrpc` with every character escaped.
   let text = ascii(bytes, start + 1, end - 1);
   if (text.includes('\\')) text = unescaped(text);
@@ -177,6 +186,9 @@ function keyName(bytes: Uint8Array, start: number, end: number): string | undefi
 }
 
 const MEMBERS = new Set(['jsonrpc', 'id', 'method', 'params', 'result', 'error']);
+
+/** The usual spelling, compared byte by byte: every request and every answer passes here. */
+const SPELLED = [...MEMBERS].map((name) => ({ name, codes: Array.from(name, (char) => char.charCodeAt(0)) }));
 
 function unescaped(text: string): string {
   return text.replace(/\\u([0-9a-f]{4})/gi, (_, hex: string) =>

@@ -28,16 +28,30 @@ export function reasonsNow(state: NetworkState, now: number): (Reason | null)[] 
   const { members, snapshot } = state;
   const stale = snapshot !== null && isStale(snapshot, now, state.rankingMaxAgeMs);
   const allFailed = areAllFailed(state);
-  return members.map((member) => {
-    if (member.disabled) return 'disabled';
-    const probed = state.probed ? probedReason(snapshot, member, stale) : null;
-    if (probed !== null && isHard(probed)) return probed;
-    if (isFailed(member, members.length) && now - member.checkedAt <= trialWaitMs(member, allFailed))
-      return 'ejected';
-    if (member.throttledUntil > now) return 'throttled';
-    if (member.maxConns !== null && member.inFlight >= member.maxConns) return 'full';
-    return probed ?? refusedReason(state, member, now);
-  });
+  const reasons: (Reason | null)[] = [];
+  for (const member of members) reasons.push(reasonOf(state, member, now, { stale, allFailed }));
+  return reasons;
+}
+
+interface Circumstances {
+  readonly stale: boolean;
+  readonly allFailed: boolean;
+}
+
+function reasonOf(
+  state: NetworkState,
+  member: Member,
+  now: number,
+  { stale, allFailed }: Circumstances,
+): Reason | null {
+  if (member.disabled) return 'disabled';
+  const probed = state.probed ? probedReason(state.snapshot, member, stale) : null;
+  if (probed !== null && isHard(probed)) return probed;
+  const failed = isFailed(member, state.members.length);
+  if (failed && now - member.checkedAt <= trialWaitMs(member, allFailed)) return 'ejected';
+  if (member.throttledUntil > now) return 'throttled';
+  if (member.maxConns !== null && member.inFlight >= member.maxConns) return 'full';
+  return probed ?? refusedReason(state, member, now);
 }
 
 /** Real traffic was answered 401 or 403: believed until the next good probe, without probes for `failTimeout`. */

@@ -1,7 +1,7 @@
 // Decides: names, labels and units of the gateway's metrics. Labels are configured ids and closed sets, never URLs or clients.
 // Must not know: when they are scraped.
 import { type ErrorCode, isHard, type StoreHealth } from '@rpc-balancer/shared';
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, type CounterConfiguration, Gauge, Histogram, Registry } from 'prom-client';
 import { reasonsNow } from '../balance/network-state.ts';
 import type { AttemptListener, Network } from '../upstream/network.ts';
 
@@ -22,11 +22,10 @@ const DURATION_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 
 export function createMetrics(sources: MetricsSources, registry = new Registry()): Metrics {
   const registers = [registry];
-  const requests = new Counter({
+  const requests = countOf(registers, {
     name: 'rpc_balancer_requests_total',
     help: 'Requests answered, by network and code (ok or the error code)',
     labelNames: ['network', 'code'],
-    registers,
   });
   const durations = new Histogram({
     name: 'rpc_balancer_request_duration_seconds',
@@ -35,33 +34,42 @@ export function createMetrics(sources: MetricsSources, registry = new Registry()
     buckets: DURATION_BUCKETS_S,
     registers,
   });
-  const attempts = new Counter({
+  const attempts = countOf(registers, {
     name: 'rpc_balancer_attempts_total',
     help: 'Attempts, by upstream and outcome',
     labelNames: ['network', 'upstream', 'outcome'],
-    registers,
   });
   registerGauges(sources, registers);
 
-  // Child metrics are kept: looking a label set up by its values costs more than the count itself.
-  const kept = new Map<string, { inc: () => void }>();
-  function count(key: string, make: () => { inc: () => void }): void {
-    const child = kept.get(key) ?? make();
-    kept.set(key, child);
-    child.inc();
-  }
-  const observers = new Map<string, { observe: (value: number) => void }>();
-
   return {
     registry,
-    onAttempt: (network, upstream, outcome) =>
-      count(`${network} ${upstream} ${outcome}`, () => attempts.labels(network, upstream, outcome)),
+    onAttempt: (network, upstream, outcome) => attempts(network, upstream, outcome),
     onRequest(network, code, durationMs) {
-      count(`${network} ${code}`, () => requests.labels(network, code));
-      const observer = observers.get(network) ?? durations.labels(network);
-      observers.set(network, observer);
-      observer.observe(durationMs / 1000);
+      requests(network, code);
+      durations.labels(network).observe(durationMs / 1000);
     },
+  };
+}
+
+/** Counts in a plain map and tells the metric when it is scraped: prom-client sorts and joins labels at each count. */
+function countOf(
+  registers: Registry[],
+  configuration: Omit<CounterConfiguration<string>, 'registers'>,
+): (...labels: string[]) => void {
+  const counts = new Map<string, { readonly labels: readonly string[]; count: number }>();
+  new Counter({
+    ...configuration,
+    registers,
+    collect() {
+      this.reset();
+      for (const { labels, count } of counts.values()) this.labels(...labels).inc(count);
+    },
+  });
+  return (...labels) => {
+    const key = labels.join(' ');
+    const row = counts.get(key) ?? { labels, count: 0 };
+    row.count++;
+    counts.set(key, row);
   };
 }
 

@@ -5,7 +5,7 @@ export type CancelReason = 'deadline' | 'client' | 'closing';
 
 /** Ends whatever listens, once. */
 export class Cancellation {
-  #listeners = new Set<(reason: CancelReason) => void>();
+  #listeners: ((reason: CancelReason) => void)[] = [];
   #reason: CancelReason | null = null;
 
   get reason(): CancelReason | null {
@@ -15,13 +15,16 @@ export class Cancellation {
   cancel(reason: CancelReason): void {
     if (this.#reason !== null) return;
     this.#reason = reason;
-    for (const listener of this.#listeners) listener(reason);
-    this.#listeners.clear();
+    for (const listener of this.#listeners.splice(0)) listener(reason);
   }
 
-  /** Calls back when cancelled; returns the function that takes the listener away. */
-  onCancel(listener: (reason: CancelReason) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+  /** Calls back when cancelled, unless taken away with {@link offCancel} before. */
+  onCancel(listener: (reason: CancelReason) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  offCancel(listener: (reason: CancelReason) => void): void {
+    const at = this.#listeners.indexOf(listener);
+    if (at !== -1) this.#listeners.splice(at, 1);
   }
 }

@@ -94,7 +94,8 @@ class Attempt implements Dispatcher.DispatchHandler {
   readonly #to: Connections;
   readonly #holdBytes: number;
   readonly #resolve: (reply: Reply) => void;
-  readonly #unlisten: () => void;
+  readonly #cancellation: Cancellation;
+  readonly #onCancel = (reason: CancelReason) => this.#cancel(reason);
   readonly #chunks: Buffer[] = [];
   #heldBytes = 0;
   #controller: Dispatcher.DispatchController | null = null;
@@ -114,7 +115,8 @@ class Attempt implements Dispatcher.DispatchHandler {
     this.#to = to;
     this.#holdBytes = holdBytes;
     this.#resolve = resolve;
-    this.#unlisten = cancellation.onCancel((reason) => this.#cancel(reason));
+    this.#cancellation = cancellation;
+    cancellation.onCancel(this.#onCancel);
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -143,7 +145,7 @@ class Attempt implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    this.#unlisten();
+    this.#cancellation.offCancel(this.#onCancel);
     if (this.#stream) {
       this.#stream.push(null);
       this.#settleStream('complete');
@@ -151,7 +153,7 @@ class Attempt implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
-    this.#unlisten();
+    this.#cancellation.offCancel(this.#onCancel);
     if (this.#stream) {
       this.#settleStream(this.#cancelReason === null ? 'cut' : 'left');
       this.#stream.destroy(error);

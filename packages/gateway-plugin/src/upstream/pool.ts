@@ -15,7 +15,6 @@ export interface Connections {
 }
 
 const JSON_HEADERS = {
-  accept: 'application/json',
   'accept-encoding': 'identity', // Answers are judged and relayed as they are.
   'content-type': 'application/json',
 } as const;

@@ -32,12 +32,21 @@ export function createSafetyOf({ reads, writes }: MethodRules): (method: string)
   };
 }
 
+/** Methods whose answer is kept; clients may make up any number of them. */
+const KEPT_METHODS_MAX = 1000;
+
 /** A look-up by glob: the first that matches wins. */
 export function createGlobTable<Value>(
   table: Readonly<Record<string, Value>>,
 ): (method: string) => Value | undefined {
   const rows = Object.entries(table).map(([glob, value]) => ({ matches: anyOf([glob]), value }));
-  return (method) => rows.find((row) => row.matches(method))?.value;
+  const kept = new Map<string, Value | undefined>();
+  return (method) => {
+    if (kept.has(method)) return kept.get(method);
+    const value = rows.find((row) => row.matches(method))?.value;
+    if (kept.size < KEPT_METHODS_MAX) kept.set(method, value);
+    return value;
+  };
 }
 
 function anyOf(globs: readonly string[]): (method: string) => boolean {

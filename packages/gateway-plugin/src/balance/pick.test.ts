@@ -1,0 +1,291 @@
+import { REASONS, type Reason } from '@rpc-balancer/shared';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { createClock } from '../../../../test/kit/clock.ts';
+import { attempt, memberOf, probed, unprobed } from '../../test/members.ts';
+import { endAttempt, recordFailure, recordThrottled } from './ejection.ts';
+import type { Member } from './member.ts';
+import { type NetworkState, reasonsNow } from './network-state.ts';
+import { pick, refusal } from './pick.ts';
+
+const NOW = createClock().now();
+const NONE: ReadonlySet<Member> = new Set();
+
+/** Ids of the upstreams that get the next attempts; each ends before the next begins. */
+function sequence(state: NetworkState, count: number, now = NOW): string {
+  return Array.from({ length: count }, () => {
+    const begun = attempt(state, now);
+    if (begun) endAttempt(begun.member);
+    return begun?.member.id ?? '-';
+  }).join('');
+}
+
+/** The same, but no attempt ends. */
+function held(state: NetworkState, count: number, now = NOW): string {
+  return Array.from({ length: count }, () => attempt(state, now)?.member.id ?? '-').join('');
+}
+
+describe('the reference vectors of nginx', () => {
+  test('equal upstreams take turns when calls come one after another', () => {
+    expect(sequence(unprobed([{}, {}, {}]), 9)).toBe('abcabcabc');
+  });
+
+  test('held sessions are spread as nginx spreads them, and go where sessions have ended', () => {
+    const state = unprobed([{}, {}]);
+    expect(held(state, 6)).toBe('abbaab');
+    memberOf(state, 0).inFlight = 0;
+    expect(held(state, 4)).toBe('aaab');
+  });
+
+  test('weights share concurrent and sequential calls in proportion', () => {
+    const concurrent = held(unprobed([{ weight: 3 }, { weight: 1 }]), 12);
+    expect(concurrent.replaceAll('b', '')).toHaveLength(9);
+    expect(sequence(unprobed([{ weight: 3 }, { weight: 1 }]), 12)).toBe('aabaaabaaaba');
+  });
+
+  test('a heavy upstream alternates smoothly with light ones', () => {
+    expect(sequence(unprobed([{ weight: 5 }, {}, {}]), 14)).toBe('aabacaaaabacaa');
+  });
+
+  test('a heavy upstream climbs back to its weight step by step after a failure', () => {
+    const state = unprobed([{ weight: 5, maxFails: 2 }, {}, {}]);
+    recordFailure(memberOf(state, 0), NOW);
+    expect(memberOf(state, 0).effectiveWeight).toBe(3);
+    sequence(state, 2);
+    expect(memberOf(state, 0).effectiveWeight).toBe(5);
+  });
+
+  test('a weight that a single failure has spent leaves the upstream last until it is tried', () => {
+    const state = unprobed([{ weight: 5, maxFails: 1, failTimeout: 1000 }, {}, {}]);
+    recordFailure(memberOf(state, 0), NOW);
+    expect(sequence(state, 4)).toBe('bcbc');
+  });
+});
+
+describe('tiers', () => {
+  const three = [{ tier: 'fallback' }, { tier: 'monitoring' }, { tier: 'local' }] as const;
+
+  test('a better tier takes all calls whatever stands first in the configuration', () => {
+    expect(sequence(unprobed(three), 3)).toBe('ccc');
+  });
+
+  test('a worse tier serves as soon as the one before has nobody eligible', () => {
+    const state = unprobed([...three]);
+    memberOf(state, 2).throttledUntil = NOW + 1000;
+    expect(sequence(state, 2)).toBe('bb');
+    memberOf(state, 1).throttledUntil = NOW + 1000;
+    expect(sequence(state, 2)).toBe('aa');
+  });
+
+  test('a worse tier serves a request that has tried the better one already', () => {
+    const state = unprobed([...three]);
+    const tried = new Set([memberOf(state, 2)]);
+    expect(pick(state, tried, NOW)?.id).toBe('b');
+  });
+
+  test('an eligible upstream of a worse tier comes before a softly excluded one of a better', () => {
+    const state = probed([{}, { tier: 'fallback' }], ['lagging', null], NOW);
+    expect(sequence(state, 2)).toBe('bb');
+  });
+});
+
+describe('reasons', () => {
+  test('every hard reason of a probe keeps an upstream out even if nobody is left', () => {
+    const hard = reasonsOfKind('hard');
+    for (const reason of hard) {
+      const state = probed([{}, {}], [reason, reason], NOW);
+      expect(pick(state, NONE, NOW), reason).toBeNull();
+      expect(refusal(state, NOW).reasons, reason).toEqual({ a: reason, b: reason });
+    }
+    expect(hard).toContain('wrong_chain');
+  });
+
+  test('every soft reason keeps an upstream out while another is eligible, and is ignored when none is', () => {
+    for (const reason of reasonsOfKind('soft')) {
+      expect(sequence(probed([{}, {}], [reason, null], NOW), 2), reason).toBe('bb');
+      expect(sequence(probed([{}, {}], [reason, reason], NOW), 2), reason).toBe('ab');
+    }
+  });
+
+  test('a disabled upstream is never picked, not even alone', () => {
+    expect(sequence(unprobed([{ disabled: true }, {}]), 2)).toBe('bb');
+    expect(sequence(unprobed([{ disabled: true }]), 1)).toBe('-');
+  });
+
+  test('an upstream with as many attempts as it may have is full, and picked again when one ends', () => {
+    const state = unprobed([{ maxConns: 1 }, { maxConns: 2 }]);
+    expect(held(state, 4)).toBe('abb-');
+    expect(reasonsNow(state, NOW)).toEqual(['full', 'full']);
+    endAttempt(memberOf(state, 0));
+    expect(held(state, 1)).toBe('a');
+  });
+
+  test('own attempts in flight send new ones elsewhere at once', () => {
+    const state = unprobed([{}, {}]);
+    memberOf(state, 0).inFlight = 5;
+    expect(held(state, 5)).toBe('bbbbb');
+  });
+
+  test('a stale ranking keeps its hard reasons and loses its soft ones', () => {
+    const state = probed([{}, {}, {}], ['wrong_chain', 'lagging', null], NOW);
+    const later = NOW + state.rankingMaxAgeMs + 1;
+    expect(reasonsNow(state, NOW)).toEqual(['wrong_chain', 'lagging', null]);
+    expect(reasonsNow(state, later - 1)).toEqual(['wrong_chain', 'lagging', null]);
+    expect(reasonsNow(state, later)).toEqual(['wrong_chain', null, null]);
+    expect(sequence(state, 4, later)).toBe('bcbc');
+  });
+
+  test('before the first ranking all upstreams serve in configured order', () => {
+    const state = probed([{}, {}], [], NOW);
+    state.snapshot = null;
+    expect(reasonsNow(state, NOW)).toEqual(['unprobed', 'unprobed']);
+    expect(sequence(state, 4)).toBe('abab');
+  });
+
+  test('a refused credential is believed until the next ranking, without probes for the fail timeout', () => {
+    const ranked = probed([{}, {}], [null, null], NOW);
+    memberOf(ranked, 0).unauthorizedAt = NOW + 1;
+    expect(reasonsNow(ranked, NOW + 2)).toEqual(['unauthorized', null]);
+    memberOf(ranked, 0).unauthorizedAt = NOW - 1;
+    expect(reasonsNow(ranked, NOW + 2)).toEqual([null, null]);
+
+    const passive = unprobed([{ failTimeout: 1000 }, {}]);
+    memberOf(passive, 0).unauthorizedAt = NOW;
+    expect(reasonsNow(passive, NOW + 999)).toEqual(['unauthorized', null]);
+    expect(reasonsNow(passive, NOW + 1000)).toEqual([null, null]);
+  });
+});
+
+describe('refusals', () => {
+  test('a refusal names every reason and the earliest time at which coming back makes sense', () => {
+    const state = unprobed([{ maxFails: 1, failTimeout: 9000 }, {}, { disabled: true }]);
+    recordFailure(memberOf(state, 0), NOW);
+    recordThrottled(memberOf(state, 1), NOW, 7000);
+    expect(refusal(state, NOW + 500)).toEqual({
+      reasons: { a: 'ejected', b: 'throttled', c: 'disabled' },
+      overloaded: false,
+      retryAfterMs: 6500,
+    });
+  });
+
+  test('a refusal is an overload when every usable upstream is full or throttled', () => {
+    const state = probed([{ maxConns: 1 }, {}, {}], [null, null, 'wrong_chain'], NOW);
+    memberOf(state, 0).inFlight = 1;
+    recordThrottled(memberOf(state, 1), NOW, 400);
+    expect(refusal(state, NOW)).toMatchObject({ overloaded: true, retryAfterMs: 400 });
+  });
+
+  test('a network without a usable upstream is not overloaded and asks to come back in a second', () => {
+    const state = unprobed([{ disabled: true }, { disabled: true }]);
+    expect(refusal(state, NOW)).toMatchObject({ overloaded: false, retryAfterMs: 1000 });
+  });
+
+  test('an upstream that was tried in vain but is eligible makes a refusal no overload', () => {
+    const state = unprobed([{}, { maxConns: 1 }]);
+    memberOf(state, 1).inFlight = 1;
+    expect(refusal(state, NOW)).toMatchObject({ overloaded: false, reasons: { b: 'full' } });
+  });
+});
+
+describe('whatever the state', () => {
+  const reason = fc.constantFrom<Reason | null>(null, null, ...reasonsOfKind('hard'), ...reasonsOfKind('soft'));
+  const upstream = fc.record({
+    reason,
+    tier: fc.constantFrom('local', 'monitoring', 'fallback'),
+    weight: fc.integer({ min: 1, max: 5 }),
+    maxConns: fc.constantFrom<'off' | number>('off', 1, 3),
+    inFlight: fc.nat(3),
+    fails: fc.nat(4),
+    checkedAgoMs: fc.nat(40_000),
+    tried: fc.boolean(),
+    disabled: fc.boolean(),
+  });
+  const upstreams = fc.array(upstream, { minLength: 1, maxLength: 6 });
+  type Drawn = typeof upstreams extends fc.Arbitrary<infer Value> ? Value : never;
+
+  function build(drawn: Drawn): { state: NetworkState; tried: ReadonlySet<Member> } {
+    const settings = drawn.map(({ tier, weight, maxConns, disabled }) => ({
+      tier: tier as 'local', // fc widens the three words to string
+      weight,
+      maxConns,
+      disabled,
+    }));
+    const state = probed(settings, drawn.map((one) => one.reason), NOW);
+    drawn.forEach(({ inFlight, fails, checkedAgoMs }, at) => {
+      const member = memberOf(state, at);
+      member.inFlight = inFlight;
+      member.fails = fails;
+      member.checkedAt = NOW - checkedAgoMs;
+      member.failedAt = member.checkedAt;
+    });
+    return { state, tried: new Set(state.members.filter((_, at) => drawn[at]?.tried)) };
+  }
+
+  test('nobody is picked twice in a request, nor one with a hard reason', () => {
+    fc.assert(
+      fc.property(upstreams, (drawn) => {
+        const { state, tried } = build(drawn);
+        const reasons = reasonsNow(state, NOW);
+        const picked = pick(state, tried, NOW);
+        if (picked === null) return;
+        expect(tried.has(picked)).toBe(false);
+        const reason = reasons[picked.index];
+        expect(reason == null || REASONS[reason] === 'soft').toBe(true);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('one with a soft reason is picked only when nobody eligible is left, and nobody only when none could be', () => {
+    fc.assert(
+      fc.property(upstreams, (drawn) => {
+        const { state, tried } = build(drawn);
+        const reasons = reasonsNow(state, NOW);
+        const left = state.members.filter((member) => !tried.has(member));
+        const eligible = left.filter(({ index }) => reasons[index] === null);
+        const soft = left.filter(({ index }) => REASONS[reasons[index] ?? 'standby'] === 'soft');
+        const picked = pick(state, tried, NOW);
+        const from = eligible.length > 0 ? eligible : soft;
+        if (from.length === 0) expect(picked).toBeNull();
+        else expect(from).toContain(picked);
+        const bestRank = Math.min(...from.map(({ tierRank }) => tierRank));
+        if (picked) expect(picked.tierRank).toBe(bestRank);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('the same state gives the same pick', () => {
+    fc.assert(
+      fc.property(upstreams, (drawn) => {
+        const [one, two] = [build(drawn), build(drawn)];
+        expect(pick(one.state, one.tried, NOW)?.id).toBe(pick(two.state, two.tried, NOW)?.id);
+      }),
+    );
+  });
+
+  test('no other candidate of the tier has fewer attempts per weight than the one picked', () => {
+    fc.assert(
+      fc.property(upstreams, (drawn) => {
+        const { state, tried } = build(drawn);
+        const reasons = reasonsNow(state, NOW);
+        const picked = pick(state, tried, NOW);
+        if (picked === null) return;
+        const rivals = state.members.filter(
+          (member) =>
+            !tried.has(member) &&
+            member.tierRank === picked.tierRank &&
+            (reasons[member.index] === null) === (reasons[picked.index] === null) &&
+            REASONS[reasons[member.index] ?? 'standby'] !== 'hard',
+        );
+        for (const rival of rivals) {
+          expect(rival.inFlight / rival.weight).toBeGreaterThanOrEqual(picked.inFlight / picked.weight);
+        }
+      }),
+    );
+  });
+});
+
+function reasonsOfKind(kind: 'hard' | 'soft'): Reason[] {
+  return (Object.keys(REASONS) as Reason[]).filter((reason) => REASONS[reason] === kind); // keys widen to string
+}
