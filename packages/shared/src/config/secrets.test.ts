@@ -1,0 +1,56 @@
+import { expect, test } from 'vitest';
+import { validateConfig } from './parse.ts';
+import { redactConfig, redactorOf } from './secrets.ts';
+
+const KEY_PEM = '-----BEGIN PRIVATE KEY-----\npl4nted7';
+const CERT_PEM = '-----BEGIN CERTIFICATE-----\nMIIB';
+
+const config = validateConfig({
+  redis: {
+    url: 'redis://app:pl4nted1@10.0.0.5:6379',
+    password: 'pl4nted2',
+    tls: { ca: CERT_PEM, cert: CERT_PEM, key: KEY_PEM },
+  },
+  networks: {
+    main: {
+      upstreams: [
+        {
+          id: 'geth-a',
+          url: 'https://user:pl4nted3%40@node.example/v3/pl4nted4?apikey=pl4nted5',
+          headers: { 'x-note': 'Bearer pl4nted6' },
+          tls: { cert: CERT_PEM, key: KEY_PEM },
+        },
+      ],
+    },
+  },
+});
+
+test('a configuration is shown without any of its secrets, and with all the rest', () => {
+  const shown = JSON.stringify(redactConfig(config));
+  expect(shown).not.toContain('pl4nted');
+  for (const visible of ['geth-a', 'node.example', '10.0.0.5:6379', 'x-note', '"tries":3', '"port":8080']) {
+    expect(shown).toContain(visible);
+  }
+});
+
+test('a configuration without secrets is shown as it is', () => {
+  const plain = validateConfig({
+    networks: { main: { upstreams: [{ id: 'a', url: 'http://10.0.0.1:8545' }] } },
+  });
+  expect(redactConfig(plain)).toEqual(plain);
+});
+
+test.each([
+  ['the password in a Redis URL', 'pl4nted1'],
+  ['the password of a Redis', 'pl4nted2'],
+  ['the password of an upstream, as written', 'pl4nted3%40'],
+  ['the password of an upstream, decoded', 'pl4nted3@'],
+  ['the authorization that is made of it', Buffer.from('user:pl4nted3@').toString('base64')],
+  ['a path segment', 'pl4nted4'],
+  ['a query value', 'pl4nted5'],
+  ['a header', 'Bearer pl4nted6'],
+  ['a header without its scheme', 'pl4nted6'],
+  ['a private key', KEY_PEM],
+])('%s is hidden in any text', (_, secret) => {
+  expect(redactorOf(config)(`before ${secret} after`)).toBe('before *** after');
+});
