@@ -3,10 +3,11 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
+/** Binary and leading arguments. Deno's entry in `.bin` is a wrapper that keeps signals to itself. */
 const RUNTIMES = {
-  bun: ['bun', []],
-  deno: ['deno', ['run', '--quiet', '--allow-all', '--node-modules-dir=manual']],
-  node: ['node', []],
+  bun: ['.bin/bun', []],
+  deno: ['deno/deno', ['run', '--quiet', '--allow-all', '--node-modules-dir=manual']],
+  node: ['.bin/node', []],
 } as const;
 
 /** A terminal's Ctrl-C may arrive twice, through the shell and through pnpm; the sidecar takes a second one for a force. */
@@ -18,7 +19,7 @@ const [program, leading] = RUNTIMES[runtime];
 const main = fileURLToPath(new URL('../packages/health-sidecar/src/main.ts', import.meta.url));
 
 // In a process group of its own, so that a terminal's signals reach it through us and only once.
-const child = spawn(`${root}node_modules/.bin/${program}`, [...leading, main, ...rest], {
+const child = spawn(`${root}node_modules/${program}`, [...leading, main, ...rest], {
   stdio: 'inherit',
   detached: true,
 });

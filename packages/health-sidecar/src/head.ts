@@ -43,8 +43,8 @@ const HEADER_RESOLUTION_MS = 1000;
 const UNLEARNED_INTERVAL_MS = 1000;
 /** How many block intervals an upstream may stand still, and how many times faster than learned a chain may grow. */
 const TOLERANCE = 3;
-/** Weight of the newest interval: ten blocks later two thirds of an estimate are new. */
-const INTERVAL_WEIGHT = 0.1;
+/** Weight of the newest interval: ten blocks later nine tenths of an estimate are new. */
+const INTERVAL_WEIGHT = 0.2;
 /** One observation moves the estimate at most by this factor, so that a jump of the head cannot spoil it. */
 const INTERVAL_FACTOR_MAX = 4;
 const INTERVAL_MIN_MS = 50;
