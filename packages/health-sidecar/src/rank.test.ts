@@ -1,0 +1,287 @@
+// Decides: whether a ranking gives each upstream the right reason, score and place.
+import { type RankingDraft, type Reason, validateConfig } from '@rpc-balancer/shared';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { type RankInput, rank } from './rank.ts';
+import {
+  addSample,
+  emptyWindow,
+  type GoodSample,
+  type ProbeFailure,
+  type Sample,
+  type SampleWindow,
+} from './samples.ts';
+
+const NOW = 1_704_067_200_000;
+
+function good(change: Partial<GoodSample> & { readonly number?: number } = {}): GoodSample {
+  const { number = 100, ...rest } = change;
+  const head = { number, hash: null, headerAt: NOW - 1000 };
+  return {
+    failure: null,
+    sampledAt: NOW,
+    latencyMs: 10,
+    identity: '1',
+    syncing: false,
+    head,
+    finalized: null,
+    ...rest,
+  };
+}
+
+const failed = (failure: ProbeFailure): Sample => ({ failure, sampledAt: NOW, detail: 'scripted' });
+
+const windowOf = (...samples: readonly Sample[]): SampleWindow => samples.reduce(addSample, emptyWindow);
+
+interface Scene {
+  readonly samples: Readonly<Record<string, readonly Sample[]>>;
+  readonly identity?: string;
+  readonly disabled?: readonly string[];
+  readonly past?: Partial<RankingDraft>;
+  readonly settled?: boolean;
+}
+
+function inputOf({ samples, identity, disabled = [], past, settled = true }: Scene): RankInput {
+  const upstreams = Object.keys(samples).map((id) => ({
+    id,
+    url: 'http://127.0.0.1:1',
+    disabled: disabled.includes(id),
+  }));
+  const { networks } = validateConfig({
+    networks: { main: { upstreams, ...(identity === undefined ? {} : { identity }) } },
+  });
+  const config = networks.main;
+  if (config === undefined) throw new TypeError('the network was named in the line above');
+  const windows = new Map(Object.entries(samples).map(([id, given]) => [id, windowOf(...given)]));
+  return {
+    ...{ network: 'main', config, configHash: 'hash', publisher: 'test', windows, settled },
+    past: past === undefined ? null : { ...rankedBefore, ...past },
+    now: NOW,
+    freshSince: NOW - 6000,
+  };
+}
+
+const rankedBefore: RankingDraft = {
+  ...{ version: 1, network: 'main', publisher: 'before', generatedAt: NOW - 2000, configHash: 'hash' },
+  ...{ identity: null, head: null, finalized: null, blockIntervalMs: 1000, upstreams: [] },
+};
+
+const rankOf = (scene: Scene): RankingDraft => rank(inputOf(scene));
+
+function reasonsOf(ranking: RankingDraft): Readonly<Record<string, Reason | null>> {
+  return Object.fromEntries(ranking.upstreams.map(({ id, reason }) => [id, reason]));
+}
+
+const healthy = { b: [good()], c: [good()], d: [good()] };
+
+describe('the reason of an upstream', () => {
+  const rows: {
+    reason: Reason | null;
+    when: string;
+    scene: Omit<Scene, 'samples'> & { a: readonly Sample[] };
+  }[] = [
+    { reason: null, when: 'nothing speaks against it', scene: { a: [good()] } },
+    { reason: 'disabled', when: 'the configuration says so', scene: { a: [good()], disabled: ['a'] } },
+    {
+      reason: 'wrong_chain',
+      when: 'it says another identity than configured',
+      scene: { a: [good({ identity: '5' })], identity: '1' },
+    },
+    {
+      reason: 'wrong_chain',
+      when: 'it says another identity than the others',
+      scene: { a: [good({ identity: '5' })] },
+    },
+    {
+      reason: 'wrong_chain',
+      when: 'it was of another chain and fails now',
+      scene: { a: [good({ identity: '5' }), failed('unreachable')] },
+    },
+    {
+      reason: null,
+      when: 'it does not tell its identity',
+      scene: { a: [good({ identity: null })], identity: '1' },
+    },
+    { reason: 'unprobed', when: 'no probe ended yet', scene: { a: [] } },
+    { reason: 'unprobed', when: 'its last success is old', scene: { a: [good({ sampledAt: NOW - 6001 })] } },
+    { reason: 'unreachable', when: 'it cannot be reached', scene: { a: [good(), failed('unreachable')] } },
+    { reason: 'probe_timeout', when: 'it is too slow', scene: { a: [failed('probe_timeout')] } },
+    { reason: 'unauthorized', when: 'it wants other credentials', scene: { a: [failed('unauthorized')] } },
+    { reason: 'probe_failed', when: 'it answers nonsense', scene: { a: [failed('probe_failed')] } },
+    {
+      reason: null,
+      when: 'it throttles us after a fresh success',
+      scene: { a: [good(), failed('throttled')] },
+    },
+    {
+      reason: 'probe_failed',
+      when: 'it throttles us from the beginning',
+      scene: { a: [failed('throttled')] },
+    },
+    {
+      reason: 'syncing',
+      when: 'it says so, whatever its head',
+      scene: { a: [good({ syncing: true, number: 9_000_000 })] },
+    },
+    { reason: 'suspect', when: 'it is implausibly far ahead', scene: { a: [good({ number: 9_000_000 })] } },
+    { reason: null, when: 'it is a little ahead', scene: { a: [good({ number: 105 })] } },
+    { reason: null, when: 'it lags by what is allowed', scene: { a: [good({ number: 95 })] } },
+    { reason: 'lagging', when: 'it lags by one more', scene: { a: [good({ number: 94 })] } },
+  ];
+
+  test.each(rows)('is $reason when $when', ({ reason, scene: { a, ...rest } }) => {
+    expect(reasonsOf(rankOf({ samples: { a, ...healthy }, ...rest }))).toEqual({
+      a: reason,
+      b: null,
+      c: null,
+      d: null,
+    });
+  });
+
+  test('is stalled when its head stands while the others move', () => {
+    const still = [4000, 2000, 0].map((ago) => good({ number: 98, sampledAt: NOW - ago }));
+    const moving = [98, 99, 100].map((number, at) => good({ number, sampledAt: NOW - 4000 + 2000 * at }));
+    const ranking = rankOf({ samples: { a: still, b: moving, c: moving }, past: {} });
+    expect(reasonsOf(ranking)).toEqual({ a: 'stalled', b: null, c: null });
+  });
+
+  test('stays wrong_chain for the next publisher until it is probed', () => {
+    const before = rankOf({ samples: { a: [good({ identity: '5' })], ...healthy } });
+    const ranking = rankOf({ samples: { a: [], ...healthy }, past: before });
+    expect(reasonsOf(ranking).a).toBe('wrong_chain');
+    const probed = rankOf({ samples: { a: [good()], ...healthy }, past: ranking });
+    expect(reasonsOf(probed).a).toBeNull();
+  });
+});
+
+describe('the identity of a network', () => {
+  const says = (...identities: string[]) =>
+    Object.fromEntries(identities.map((identity, at) => [`n${at}`, [good({ identity })]]));
+
+  test.each([
+    {
+      name: 'is the configured one, whatever they say',
+      scene: { samples: says('5', '5'), identity: '1' },
+      identity: '1',
+    },
+    { name: 'is what most say', scene: { samples: says('5', '1', '1') }, identity: '1' },
+    { name: 'is on a tie what the first says', scene: { samples: says('5', '1') }, identity: '5' },
+    { name: 'stays on a tie', scene: { samples: says('5', '1'), past: { identity: '1' } }, identity: '1' },
+    {
+      name: 'changes when a majority says so',
+      scene: { samples: says('5', '5', '1'), past: { identity: '1' } },
+      identity: '5',
+    },
+    {
+      name: 'stays while nobody answers',
+      scene: { samples: { n0: [], n1: [] }, past: { identity: '1' } },
+      identity: '1',
+    },
+    {
+      name: 'is open until enough have answered',
+      scene: { samples: { ...says('5'), n1: [], n2: [] }, settled: false },
+      identity: null,
+    },
+  ])('$name', ({ scene, identity }) => {
+    expect(rankOf(scene).identity).toBe(identity);
+  });
+});
+
+describe('the head of a ranking', () => {
+  test('is open until a majority has answered, and one answer counts when the others had their time', () => {
+    const samples = { a: [good()], b: [], c: [] };
+    expect(rankOf({ samples, settled: false }).head).toBeNull();
+    expect(rankOf({ samples }).head?.number).toBe(100);
+  });
+
+  test('stays the last agreed one while nobody has a vote', () => {
+    const head = { number: 100, hash: '0x1', headerAt: NOW, agreedAt: NOW - 9000, confirmations: 3 };
+    const ranking = rankOf({ samples: { a: [failed('unreachable')] }, past: { head } });
+    expect(ranking.head).toEqual({ ...head, confirmations: 0 });
+  });
+
+  test('of another chain has no vote', () => {
+    const foreign = [good({ identity: '5', number: 9_000_000 })];
+    const ranking = rankOf({ samples: { a: foreign, b: [good()], c: [good()] }, identity: '1' });
+    expect(ranking.head?.number).toBe(100);
+    expect(ranking.upstreams.find(({ id }) => id === 'a')?.lagBlocks).toBeNull();
+  });
+
+  test('and an unknown lag is null, not nought', () => {
+    const ranking = rankOf({ samples: { a: [failed('unreachable')], ...healthy } });
+    expect(ranking.upstreams.find(({ id }) => id === 'a')).toMatchObject({
+      head: null,
+      lagBlocks: null,
+      score: 0,
+    });
+  });
+
+  test('has the finality that most have reached, never above the head', () => {
+    const at = (finalized: number) => [good({ finalized })];
+    expect(rankOf({ samples: { a: at(90), b: at(80), c: at(70) } }).finalized).toBe(80);
+    expect(rankOf({ samples: { a: at(90), b: at(80) } }).finalized).toBe(80);
+    expect(rankOf({ samples: { a: at(900), b: at(80), c: [good()] } }).finalized).toBe(80);
+  });
+});
+
+const anySample = fc.oneof(
+  fc
+    .record({
+      number: fc.integer({ min: 80, max: 110 }),
+      latencyMs: fc.integer({ min: 0, max: 5000 }),
+      syncing: fc.boolean(),
+    })
+    .map((given) => good(given)),
+  fc
+    .constantFrom<ProbeFailure>('unreachable', 'probe_timeout', 'probe_failed', 'unauthorized', 'throttled')
+    .map(failed),
+);
+const anySamples = fc.dictionary(
+  fc.constantFrom('a', 'b', 'c', 'd', 'e'),
+  fc.array(anySample, { maxLength: 8 }),
+  {
+    minKeys: 1,
+  },
+);
+
+describe('a ranking', () => {
+  test('does not depend on the order of the upstreams', () => {
+    const property = fc.property(anySamples, (samples) => {
+      const reversed = Object.fromEntries(Object.entries(samples).reverse());
+      expect(rankOf({ samples: reversed, identity: '1' })).toEqual(rankOf({ samples, identity: '1' }));
+    });
+    fc.assert(property);
+  });
+
+  test('names every upstream once, best first, and gives a score only without a reason', () => {
+    const property = fc.property(anySamples, (samples) => {
+      const { upstreams } = rankOf({ samples });
+      expect(upstreams.map(({ id }) => id).sort()).toEqual(Object.keys(samples).sort());
+      for (const { reason, score } of upstreams) {
+        expect(score).toBeLessThanOrEqual(1);
+        expect(score > 0).toBe(reason === null && score > 0);
+      }
+      const scores = upstreams.map(({ score }) => score);
+      expect(scores).toEqual(scores.toSorted((a, b) => b - a));
+    });
+    fc.assert(property);
+  });
+
+  test('never raises a score for one more failure', () => {
+    const scoreOf = (a: readonly Sample[]) =>
+      rankOf({ samples: { a, ...healthy } }).upstreams.find(({ id }) => id === 'a')?.score ?? 0;
+    const property = fc.property(
+      fc.array(anySample, { maxLength: 70 }),
+      fc.nat(),
+      anySample,
+      (samples, at, last) => {
+        const before = samples.toSpliced(at % (samples.length + 1), 0, failed('unreachable'));
+        const trimmed = samples.slice(-58);
+        const longer = before.slice(-59);
+        if (longer.length !== trimmed.length + 1) return; // The window would forget another sample for it.
+        expect(scoreOf([...longer, last])).toBeLessThanOrEqual(scoreOf([...trimmed, last]));
+      },
+    );
+    fc.assert(property);
+  });
+});

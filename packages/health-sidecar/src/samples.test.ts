@@ -1,0 +1,84 @@
+// Decides: whether a window remembers, forgets and counts its samples rightly.
+import { describe, expect, test } from 'vitest';
+import {
+  addSample,
+  currentSample,
+  emptyWindow,
+  errorRatio,
+  type GoodSample,
+  latencyPercentile,
+  type ProbeFailure,
+  type Sample,
+  type SampleWindow,
+} from './samples.ts';
+
+function good(sampledAt: number, number = 100, change: Partial<GoodSample> = {}): GoodSample {
+  const head = { number, hash: null, headerAt: null };
+  return {
+    failure: null,
+    sampledAt,
+    latencyMs: 10,
+    identity: '1',
+    syncing: false,
+    head,
+    finalized: null,
+    ...change,
+  };
+}
+
+const failed = (sampledAt: number, failure: ProbeFailure = 'unreachable'): Sample => {
+  return { failure, sampledAt, detail: 'scripted' };
+};
+
+const windowOf = (...samples: Sample[]): SampleWindow => samples.reduce(addSample, emptyWindow);
+
+describe('the sample that counts', () => {
+  test.each([
+    { name: 'none before the first', samples: [], counts: null },
+    { name: 'the newest', samples: [good(1), good(2)], counts: good(2) },
+    { name: 'none when the newest success is old', samples: [good(-1)], counts: null },
+    { name: 'a failure', samples: [good(1), failed(2)], counts: failed(2) },
+    { name: 'a failure however old', samples: [failed(-9)], counts: failed(-9) },
+    { name: 'the one before a throttled probe', samples: [good(1), failed(2, 'throttled')], counts: good(1) },
+    {
+      name: 'the throttled one when that is old',
+      samples: [good(-1), failed(2, 'throttled')],
+      counts: failed(2, 'throttled'),
+    },
+  ])('is $name', ({ samples, counts }) => {
+    expect(currentSample(windowOf(...samples), 0)).toEqual(counts);
+  });
+});
+
+test('a window keeps the last sixty samples', () => {
+  const window = windowOf(...Array.from({ length: 100 }, (_, at) => good(at)));
+  expect(window.samples.map(({ sampledAt }) => sampledAt)).toEqual(
+    Array.from({ length: 60 }, (_, at) => at + 40),
+  );
+});
+
+test('the first sight of a head is no move, every change after it is', () => {
+  expect(windowOf(good(1, 100), good(2, 100))).toMatchObject({ standsSince: 1, moves: [] });
+  expect(windowOf(good(1, 100), good(2, 101), good(3, 101))).toMatchObject({ standsSince: 2, moves: [2] });
+  expect(windowOf(good(1, 1), good(2, 2), good(3, 3), good(4, 4)).moves).toEqual([3, 4]);
+});
+
+test('a failed probe takes neither the identity nor the head from a window', () => {
+  expect(windowOf(good(1, 100), failed(2))).toMatchObject({ identity: '1', headNumber: 100, standsSince: 1 });
+});
+
+test('an identity that is not supported leaves the one known before', () => {
+  expect(windowOf(good(1), good(2, 100, { identity: null })).identity).toBe('1');
+});
+
+test('the error ratio counts failures but no throttled probes', () => {
+  expect(errorRatio(windowOf(good(1), failed(2), failed(3, 'throttled')))).toBe(0.5);
+  expect(errorRatio(emptyWindow)).toBe(0);
+});
+
+test('latency percentiles are those of the successes', () => {
+  const window = windowOf(...[40, 10, 30, 20].map((latencyMs, at) => good(at, 1, { latencyMs })), failed(9));
+  expect(latencyPercentile(window, 50)).toBe(20);
+  expect(latencyPercentile(window, 95)).toBe(40);
+  expect(latencyPercentile(emptyWindow, 50)).toBeNull();
+});
