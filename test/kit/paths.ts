@@ -18,10 +18,13 @@ export function binaryOf(wrapper: string, inner: string): string {
   return createRequire(fromRoot.resolve(`${wrapper}/package.json`)).resolve(inner);
 }
 
+/** The binaries themselves: the commands beside them are wrappers, which pass no signal on. */
+const BINARIES = { bun: ['bun', 'bin', 'bun.exe'], deno: ['deno', 'deno'] } as const;
+
 /** The program of a runtime: this Node, or the repository's bun and deno. */
 export function runtimeCommand(runtime: Runtime): string {
   if (runtime === 'node') return process.execPath;
-  const command = inRepo('node_modules', '.bin', runtime);
+  const command = inRepo('node_modules', ...BINARIES[runtime]);
   if (!existsSync(command)) throw new Error(`${runtime} is not installed; run pnpm install`);
   return command;
 }
