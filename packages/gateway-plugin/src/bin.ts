@@ -62,6 +62,8 @@ async function createApp(config: Config, file: string): Promise<FastifyInstance>
     logger: true,
     // Requests are counted; a line for each would cost more than the balancing.
     logController: new LogController({ disableRequestLogging: true }),
+    // A child logger for each request costs as much as the pick; a line about a request names it itself.
+    childLoggerFactory: (logger) => logger,
     trustProxy: trusted(config.gateway.trustProxy),
     keepAliveTimeout: KEEP_ALIVE_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,

@@ -59,24 +59,26 @@ async function relay(trip: Trip, calls: readonly Call[], shape: 'single' | 'batc
   const { network, now } = trip;
   const tried = new Set<Member>();
   for (let open = calls, tries = 0; open.length > 0; open = open.filter(isOpen), tries++) {
-    const member = tries < network.config.tries ? pick(network.state, tried, now()) : null;
+    const begunAt = now();
+    const member = tries < network.config.tries ? pick(network.state, tried, begunAt) : null;
     if (member === null) return giveUp(trip, open, tries);
 
-    const trial = beginAttempt(member, now(), trialWaitMs(member, areAllFailed(network.state)));
-    const body = shape === 'single' && open[0] ? open[0].bytes : writeBatch(open);
+    const trial = beginAttempt(member, begunAt, trialWaitMs(member, areAllFailed(network.state)));
+    const single = shape === 'single' ? open[0] : undefined;
+    const body = single ? single.bytes : writeBatch(open);
     const reply = await dispatch(
       network.connectionsOf(member),
       trip.shipment(body, shape),
       trip.cancellation,
     );
-    const verdict =
-      shape === 'single' && open[0] ? judgeSingle(reply, open[0], now()) : judgeBatch(reply, open, now());
+    const endedAt = now();
+    const verdict = single ? judgeSingle(reply, single, endedAt) : judgeBatch(reply, open, endedAt);
 
     const rest = reply.kind === 'answered' ? reply.rest : null;
-    if (rest && shape === 'single' && verdict === ANSWERED) return trip.open(rest, member, trial);
+    if (rest && single && verdict === ANSWERED) return trip.open(rest, member, trial);
     rest?.discard();
     if (!isForgiven(member, verdict)) tried.add(member);
-    trip.settle(member, verdict, trial);
+    trip.settle(member, verdict, trial, endedAt);
   }
 }
 

@@ -89,8 +89,11 @@ function registerNetworks(routes: FastifyInstance, gateway: Gateway, balancer: B
   const { bodyLimit, root } = gateway.config.gateway;
   // The host's own JSON parser would be inherited; nodes get the bytes as they came.
   routes.removeAllContentTypeParsers();
-  routes.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit }, (_request, body, done) =>
-    done(null, body),
+  // Named besides the catch-all, the usual type is found without being taken apart.
+  routes.addContentTypeParser(
+    ['application/json', '*'],
+    { parseAs: 'buffer', bodyLimit },
+    (_request, body, done) => done(null, body),
   );
   routes.setErrorHandler((error, request, reply) => {
     const own = ownError(error, bodyLimit);

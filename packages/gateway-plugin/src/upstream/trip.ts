@@ -65,8 +65,8 @@ export class Trip {
   }
 
   /** An attempt has ended: counts it and keeps it. */
-  settle(member: Member, verdict: Verdict, trial: Trial | null): void {
-    record(member, verdict, trial, this.now());
+  settle(member: Member, verdict: Verdict, trial: Trial | null, endedAt: number): void {
+    record(member, verdict, trial, endedAt);
     this.attempts.push({ upstream: member.id, outcome: verdict.outcome });
     this.network.onAttempt(this.network.name, member.id, verdict.outcome);
   }
