@@ -61,6 +61,14 @@ function refusedReason({ snapshot, probed }: NetworkState, member: Member, now: 
 }
 
 /** Whether every upstream that could be used at all has reached `maxFails`. */
-export function areAllFailed({ members }: NetworkState): boolean {
-  return members.every((member) => member.disabled || isFailed(member, members.length));
+export function areAllFailed(state: NetworkState): boolean {
+  const { members } = state;
+  return members.every((member) => isFailed(member, members.length) || isOut(state, member));
+}
+
+/** Not to be used whatever its traffic says: by the configuration, or by a hard verdict of the probes. */
+function isOut({ snapshot, probed }: NetworkState, member: Member): boolean {
+  if (member.disabled) return true;
+  const reason = probed ? snapshot?.upstreams.get(member.id)?.reason : null;
+  return reason != null && isHard(reason);
 }

@@ -8,7 +8,7 @@ export interface Snapshot {
   /** Own clock at acceptance, epoch ms: ages do not depend on the publisher's clock. */
   readonly acceptedAt: number;
   readonly upstreams: ReadonlyMap<string, RankedUpstream>;
-  /** Since when each upstream has had a reason without a break, by own clock. */
+  /** Since when each upstream has had its reason, or one that means the same here, without a break; by own clock. */
   readonly reasonSince: ReadonlyMap<string, number>;
 }
 
@@ -20,7 +20,7 @@ export function nextSnapshot(previous: Snapshot | null, ranking: Ranking, now: n
     ranking,
     acceptedAt: now,
     upstreams: new Map(ranking.upstreams.map((upstream) => [upstream.id, upstream])),
-    reasonSince: new Map(excluded.map(({ id }) => [id, previous?.reasonSince.get(id) ?? now])),
+    reasonSince: new Map(excluded.map(({ id, reason }) => [id, sinceOf(previous, id, reason) ?? now])),
   });
 }
 
@@ -30,6 +30,17 @@ export function isStale(snapshot: Snapshot, now: number, maxAgeMs: number): bool
 
 /** Verdicts of the sidecar that a gateway's own success outweighs: its network may be broken, not the node's. */
 const OUTWEIGHED: ReadonlySet<Reason> = new Set(['unreachable', 'probe_timeout', 'probe_failed']);
+
+/** A success from before the sidecar lost the upstream says nothing, even if another reason stood there then. */
+function sinceOf(previous: Snapshot | null, id: string, reason: Reason | null): number | undefined {
+  const before = previous?.upstreams.get(id)?.reason ?? null;
+  const same = before === reason || (isOutweighed(before) && isOutweighed(reason));
+  return same ? previous?.reasonSince.get(id) : undefined;
+}
+
+function isOutweighed(reason: Reason | null): boolean {
+  return reason !== null && OUTWEIGHED.has(reason);
+}
 
 /** What the ranking says against an upstream; a stale one only keeps its hard reasons. */
 export function probedReason(snapshot: Snapshot | null, member: Member, stale: boolean): Reason | null {
