@@ -55,10 +55,15 @@ describe('the reference vectors of nginx', () => {
     expect(memberOf(state, 0).effectiveWeight).toBe(5);
   });
 
-  test('a weight that a single failure has spent leaves the upstream last until it is tried', () => {
-    const state = unprobed([{ weight: 5, maxFails: 1, failTimeout: 1000 }, {}, {}]);
-    recordFailure(memberOf(state, 0), NOW);
-    expect(sequence(state, 4)).toBe('bcbc');
+  test('the light upstreams take turns once the heavy one has failed and handed its call on', () => {
+    const state = unprobed([{ weight: 5, maxFails: 1 }, {}, {}]);
+    const failed = attempt(state, NOW)?.member ?? memberOf(state, 2);
+    endAttempt(failed);
+    recordFailure(failed, NOW);
+    const next = attempt(state, NOW, new Set([failed]))?.member ?? memberOf(state, 2);
+    endAttempt(next);
+    expect([failed.id, next.id]).toEqual(['a', 'b']);
+    expect(sequence(state, 10)).toBe('cbcbcbcbcb');
   });
 });
 
@@ -188,7 +193,12 @@ describe('refusals', () => {
 });
 
 describe('whatever the state', () => {
-  const reason = fc.constantFrom<Reason | null>(null, null, ...reasonsOfKind('hard'), ...reasonsOfKind('soft'));
+  const reason = fc.constantFrom<Reason | null>(
+    null,
+    null,
+    ...reasonsOfKind('hard'),
+    ...reasonsOfKind('soft'),
+  );
   const upstream = fc.record({
     reason,
     tier: fc.constantFrom('local', 'monitoring', 'fallback'),
@@ -210,7 +220,11 @@ describe('whatever the state', () => {
       maxConns,
       disabled,
     }));
-    const state = probed(settings, drawn.map((one) => one.reason), NOW);
+    const state = probed(
+      settings,
+      drawn.map((one) => one.reason),
+      NOW,
+    );
     drawn.forEach(({ inFlight, fails, checkedAgoMs }, at) => {
       const member = memberOf(state, at);
       member.inFlight = inFlight;
