@@ -6,11 +6,11 @@ import {
   createMemoryStore,
   createRedisStore,
   type Log,
+  type RedisClient,
   redactorOf,
   type Store,
   type StoreHealth,
 } from '@rpc-balancer/shared';
-import type { Cluster, Redis } from 'ioredis';
 import { type Feed, startFeed } from './cluster/feed.ts';
 import { Cancellation } from './upstream/cancellation.ts';
 import type { AttemptListener, Network } from './upstream/network.ts';
@@ -18,7 +18,7 @@ import { openNetwork } from './upstream/network.ts';
 
 export interface GatewayOptions {
   readonly config: Config;
-  readonly redis: Redis | Cluster | null;
+  readonly redis: RedisClient | null;
   readonly instance: string;
   readonly now: () => number;
   readonly random: () => number;

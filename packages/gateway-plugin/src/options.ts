@@ -7,9 +7,9 @@ import {
   type ConfigInput,
   type Log,
   parseConfig,
+  type RedisClient,
   validateConfig,
 } from '@rpc-balancer/shared';
-import type { Cluster, Redis } from 'ioredis';
 import type { Registry } from 'prom-client';
 import { z } from 'zod';
 
@@ -21,7 +21,7 @@ export interface RpcBalancerOptions {
   /** Path under which `/health`, `/ready`, `/status` and `/metrics` are served, such as `/-/rpc`. Default: they are not. */
   readonly ops?: string;
   /** An ioredis client to share; duplicated, never quit. Makes it a cluster, as `redis` in the configuration does. */
-  readonly redis?: Redis | Cluster;
+  readonly redis?: RedisClient;
   /** Default: the host's. */
   readonly logger?: Log;
   /** The registry that the metrics go to. Default: one of our own, served under `ops`. */
@@ -36,7 +36,7 @@ const optionsSchema = z.strictObject({
   prefix: path.optional(),
   ops: path.optional(),
   redis: z
-    .custom<Redis | Cluster>(
+    .custom<RedisClient>(
       (value) => isObject(value) && 'duplicate' in (value as object),
       'expected an ioredis client',
     )
@@ -50,7 +50,7 @@ export interface ResolvedOptions {
   /** Without a trailing slash; empty for the root. */
   readonly prefix: string;
   readonly ops: string | null;
-  readonly redis: Redis | Cluster | null;
+  readonly redis: RedisClient | null;
   readonly logger: Log | null;
   readonly metrics: Registry | null;
 }

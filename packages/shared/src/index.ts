@@ -34,6 +34,7 @@ export { createGlobTable, createSafetyOf, type MethodRules, type Safety } from '
 export { isHard, REASONS, type Reason, type ReasonKind } from './reasons.ts';
 export { createRedactor, foreignText, HIDDEN, redactUrl } from './redact.ts';
 export { createMemoryStore } from './store/memory.ts';
+export type { Client as RedisClient } from './store/redis/client.ts';
 export { createRedisStore, type RedisStoreOptions } from './store/redis/store.ts';
 export type { Lease, PublishResult, Store, StoreHealth } from './store/store.ts';
 export type { StoreEvent } from './wire/events.ts';
