@@ -8,19 +8,19 @@ import type { Harness } from './store-conformance.ts';
 
 export type RedisInput = Partial<RedisConfig>;
 
-export function openStore(redis: RedisInput, clusterId = 'test'): Store {
+export function openStore(redis: RedisInput, clusterId = 'test', seed = 1): Store {
   const prefix = 'rpcb';
   return createRedisStore({
     redis: { ...redis, prefix, clusterId },
     prefix,
     clusterId,
-    random: createRandom(1),
+    random: createRandom(seed),
   });
 }
 
 /** A store that the test closes at its end. */
-export function openStoreForTest(redis: RedisInput, clusterId?: string): Store {
-  const store = openStore(redis, clusterId);
+export function openStoreForTest(redis: RedisInput, clusterId?: string, seed?: number): Store {
+  const store = openStore(redis, clusterId, seed);
   onTestFinished(() => store.close());
   return store;
 }

@@ -1,6 +1,6 @@
 // Decides: what every store does, whatever it is made of.
 // Must not know: which store it is.
-import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { waitFor } from '../../../test/kit/wait.ts';
 import { decodeRanking, type Lease, type Ranking, type Store, type StoreEvent } from '../src/index.ts';
 
@@ -9,7 +9,7 @@ export interface Harness {
   open(clusterId: string): Store;
   /** Lets time pass where the store's clock is the test's; a real clock moves by itself. */
   advance(ms: number): void;
-  /** True for a store that says `null` to its listeners when they begin to hear. */
+  /** True for a store that says `null` when it begins to hear others. */
   readonly announces: boolean;
   stop(): Promise<void>;
 }
@@ -43,6 +43,7 @@ export function storeConformance(name: string, start: () => Promise<Harness>): v
   describe(name, () => {
     let harness: Harness;
     let opened: Store[] = [];
+    const announced = new WeakSet<Store>();
     let clusterId = '';
 
     beforeAll(async () => {
@@ -64,6 +65,9 @@ export function storeConformance(name: string, start: () => Promise<Harness>): v
     function open(id: string): Store {
       const store = harness.open(id);
       opened.push(store);
+      store.subscribe((event) => {
+        if (event === null) announced.add(store);
+      });
       return store;
     }
 
@@ -78,10 +82,11 @@ export function storeConformance(name: string, start: () => Promise<Harness>): v
       return waitFor(() => store.acquire('main', holder, LONG_MS), { what: 'the lease to end' });
     }
 
+    /** What this store hears from now on. */
     async function listen(store: Store): Promise<(StoreEvent | null)[]> {
       const events: (StoreEvent | null)[] = [];
-      onTestFinished(store.subscribe((event) => events.push(event)));
-      if (harness.announces) await waitFor(() => events.length > 0, { what: 'the subscription' });
+      store.subscribe((event) => events.push(event));
+      if (harness.announces) await waitFor(() => announced.has(store), { what: 'the subscription' });
       events.length = 0;
       return events;
     }

@@ -12,7 +12,7 @@ interface Row {
 /** The first row that matches wins. */
 const ROWS: readonly Row[] = [
   {
-    pattern: /invalid reply: null/,
+    pattern: /invalid reply: null|No such master/,
     say: ({ where, setting }) => `${where} know no master of this name; change ${setting('name')}`,
   },
   {
@@ -63,7 +63,7 @@ const ROWS: readonly Row[] = [
       `${where} does not speak TLS; use its TLS port or a redis:// address in ${setting('address')}`,
   },
   {
-    pattern: /Protocol error|unknown command/i,
+    pattern: /Protocol error|Unknown RESP type|unknown command/i,
     say: ({ where, setting }) =>
       `what answers at ${where} is not a Redis of 6.2 or newer, or wants TLS (rediss://); change ${setting('address')}`,
   },
@@ -120,19 +120,25 @@ const ROWS: readonly Row[] = [
     say: ({ where, setting }) => `the name of ${where} cannot be resolved; change ${setting('address')}`,
   },
   {
-    pattern: /ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ENOENT|EACCES|ETIMEDOUT|All sentinels are unreachable/,
+    pattern:
+      /ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ENOENT|EACCES|connect to sentinel .*closed|All sentinels are/,
     say: ({ where, setting }) =>
       `nothing can be reached at ${where}; start the server or change ${setting('address')}`,
   },
   {
-    pattern: /timed out|timeout/i,
+    pattern: /connect ETIMEDOUT/,
+    say: ({ where, setting }) =>
+      `no connection to ${where} in time; start the server, or change ${setting('address')} (a plain port says nothing to rediss://)`,
+  },
+  {
+    pattern: /timed out|timeout|ETIMEDOUT/i,
     say: ({ where, setting }) =>
       `${where} does not answer in time; check its load and the network, or change ${setting('address')}`,
   },
   {
     pattern: /ECONNRESET|EPIPE|closed|isn't writeable|max retries|Cluster isn't ready|None of startup nodes/i,
     say: ({ where, setting }) =>
-      `the connection to ${where} is lost or refused; check the server and ${setting('address')}`,
+      `the connection to ${where} is lost or refused; check the server, ${setting('address')} (redis:// or rediss://) and whether it wants ${setting('cert')}`,
   },
 ];
 

@@ -16,19 +16,21 @@ export interface Health {
   succeed(step: string): void;
   /** Forgets the steps' problems: after a reconnection they show again if they last. */
   forget(): void;
+  /** Forgets the problems that no step had since the last call: who had them may never try again. */
+  sweep(): void;
   close(): void;
 }
 
 export function createHealth(connection: () => Pick<StoreHealth, 'connected' | 'problem'>): Health {
   const listeners = new Set<(health: StoreHealth) => void>();
-  const problems = new Map<string, string>();
+  const problems = new Map<string, { readonly problem: string; fresh: boolean }>();
   let evictionRisk: string | null = null;
   let last: StoreHealth = { connected: false, problem: null, evictionRisk: null };
 
   function read(): StoreHealth {
     const { connected, problem } = connection();
     const [ofStep] = problems.values();
-    return { connected, problem: problem ?? ofStep ?? null, evictionRisk };
+    return { connected, problem: problem ?? ofStep?.problem ?? null, evictionRisk };
   }
 
   function changed(): void {
@@ -55,7 +57,7 @@ export function createHealth(connection: () => Pick<StoreHealth, 'connected' | '
     },
     fail(step, error, problem) {
       if (!(error instanceof Error) || !LASTING.test(error.message)) return false;
-      problems.set(step, problem);
+      problems.set(step, { problem, fresh: true });
       changed();
       return true;
     },
@@ -64,6 +66,13 @@ export function createHealth(connection: () => Pick<StoreHealth, 'connected' | '
     },
     forget() {
       problems.clear();
+      changed();
+    },
+    sweep() {
+      for (const [step, entry] of problems) {
+        if (!entry.fresh) problems.delete(step);
+        entry.fresh = false;
+      }
       changed();
     },
     close: () => listeners.clear(),

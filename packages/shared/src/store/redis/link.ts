@@ -19,8 +19,11 @@ export interface Link {
   /** Stays true for the moment in which an idle connection that the server closed is made anew. */
   connected(): boolean;
   problem(): string | null;
-  /** Resolves when commands can be sent; rejects when the last attempt to connect failed. */
-  usable(): Promise<void>;
+  /**
+   * Resolves when commands can be sent; rejects when the last attempt to connect failed.
+   * @param renewed the present connection is known to be over: wait for the next
+   */
+  usable(renewed?: boolean): Promise<void>;
   fail(error: unknown): void;
   succeed(): void;
   close(): Promise<void>;
@@ -37,9 +40,7 @@ export function createLink(client: Client, { random, explain, onReady, onChange 
   let waiting: (() => void)[] = [];
 
   function changed(): void {
-    const woken = waiting;
-    waiting = [];
-    for (const wake of woken) wake();
+    wake();
     onChange();
   }
 
@@ -55,6 +56,12 @@ export function createLink(client: Client, { random, explain, onReady, onChange 
     connected = true;
     problem = null;
     changed();
+  }
+
+  function wake(): void {
+    const woken = waiting;
+    waiting = [];
+    for (const go of woken) go();
   }
 
   function onError(error: unknown): void {
@@ -73,6 +80,7 @@ export function createLink(client: Client, { random, explain, onReady, onChange 
     endCount = 0;
     wasReady = true;
     succeed();
+    wake(); // Also when nothing changed to the outside.
     onReady();
   });
   emitter.on('close', () => {
@@ -94,11 +102,11 @@ export function createLink(client: Client, { random, explain, onReady, onChange 
   return {
     connected: () => connected,
     problem: () => problem,
-    async usable() {
-      while (client.status !== 'ready') {
+    async usable(renewed = false) {
+      for (let stale = renewed; stale || client.status !== 'ready'; stale = false) {
         if (closing) throw new Error('the store is closed');
         if (problem !== null) throw new Unusable(problem);
-        await new Promise<void>((wake) => waiting.push(wake));
+        await new Promise<void>((go) => waiting.push(go));
       }
     },
     fail,

@@ -25,8 +25,8 @@ const CHECK_INTERVAL_MS = 1000;
 /** Checks of the subscription's connection: a cut that no reset tells is found within 15 s; until then the polls repair. */
 const CHECKS_PER_PING = 15;
 
-/** Checks of the eviction policy: somebody may change it while we run. */
-const CHECKS_PER_EVICTION = 60;
+/** A minute: somebody may change the eviction policy while we run, or mend what a step complained of. */
+const CHECKS_PER_REVIEW = 60;
 
 export interface RedisStoreOptions {
   /** Required unless `client` is given. */
@@ -85,7 +85,10 @@ export function createRedisStore(options: RedisStoreOptions): Store {
     if (commands.status === 'ready' && link.problem() !== null)
       void run('ping', () => commands.ping()).catch(() => {});
     if (checkCount % CHECKS_PER_PING === 0) subscription?.check();
-    if (checkCount % CHECKS_PER_EVICTION === 0) void checkEviction();
+    if (checkCount % CHECKS_PER_REVIEW === 0) {
+      health.sweep();
+      void checkEviction();
+    }
   }, CHECK_INTERVAL_MS);
 
   async function checkEviction(): Promise<void> {
@@ -93,8 +96,11 @@ export function createRedisStore(options: RedisStoreOptions): Store {
     if (!closed) health.setEvictionRisk(risk);
   }
 
-  /** Waits for a connection that is being made, then for the answer; both together no longer than the timeout. */
-  async function run<Answer>(step: string, send: () => Promise<Answer>): Promise<Answer> {
+  /**
+   * Waits for a connection that is being made, then for the answer; both together no longer than the timeout.
+   * A step that was in flight when its connection ended is sent once more if it may be: its fate is unknown.
+   */
+  async function run<Answer>(step: string, send: () => Promise<Answer>, repeatable = true): Promise<Answer> {
     let late = false;
     let timer: NodeJS.Timeout | undefined;
     const timeout = new Promise<never>((_, reject) => {
@@ -103,9 +109,14 @@ export function createRedisStore(options: RedisStoreOptions): Store {
         reject(new Error('Command timed out'));
       }, COMMAND_TIMEOUT_MS);
     });
-    const answer = link.usable().then(() => {
+    const sendOnce = async (renewed: boolean): Promise<Answer> => {
+      await link.usable(renewed);
       if (late) throw new Error('Command timed out'); // The caller has gone: a lease taken now would be nobody's.
       return send();
+    };
+    const answer = sendOnce(false).catch((error) => {
+      if (isUnsent(error) || (repeatable && isLost(error))) return sendOnce(true);
+      throw error;
     });
     try {
       const value = await Promise.race([answer, timeout]);
@@ -154,7 +165,8 @@ export function createRedisStore(options: RedisStoreOptions): Store {
       const text = encodeRanking({ ...ranking, epoch });
       const event = JSON.stringify({ type: 'ranking', network, epoch, seq } satisfies StoreEvent);
       const args = [holder, epoch, seq, maxAgeMs, text, channel, event];
-      const answer = await run('publish', () => script(publish, [keys.lease, keys.ranking], args));
+      // Not repeated: if the first had arrived, the second would be told that it is fenced.
+      const answer = await run('publish', () => script(publish, [keys.lease, keys.ranking], args), false);
       return answer === 1 ? 'accepted' : 'fenced';
     },
     readRanking(network) {
@@ -175,6 +187,16 @@ export function createRedisStore(options: RedisStoreOptions): Store {
       await Promise.all([link.close(), subscription?.close()]);
     },
   };
+}
+
+/** ioredis rejects with this what was in flight when the connection ended. */
+function isLost(error: unknown): boolean {
+  return error instanceof Error && error.name === 'MaxRetriesPerRequestError';
+}
+
+/** ioredis rejects with this what it did not write, because the server had ended the connection a moment before. */
+function isUnsent(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith("Stream isn't writeable");
 }
 
 function unconfigured(): never {

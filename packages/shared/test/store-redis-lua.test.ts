@@ -1,0 +1,247 @@
+// Each atomic step against a real server, where its tokens, types and expiries are not as they should be.
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type RedisServer, startRedis } from '../../../test/kit/redis.ts';
+import { waitFor } from '../../../test/kit/wait.ts';
+import { decodeRanking, type Lease, type Store } from '../src/index.ts';
+import { openStore } from './redis-stores.ts';
+import { rankingOf } from './store-conformance.ts';
+
+const LEASE = 'rpcb:{test:main}:lease';
+const EPOCH = 'rpcb:{test:main}:epoch';
+const RANKING = 'rpcb:{test:main}:ranking';
+const TTL_MS = 30_000;
+
+/** More than any clock says for 200 years, and 16 digits, which Lua prints as 9e+15 by itself. */
+const LARGE = 9_000_000_000_000_000;
+
+let server: RedisServer;
+let store: Store;
+
+beforeAll(async () => {
+  server = await startRedis();
+  store = openStore({ url: server.url });
+});
+afterAll(async () => {
+  await store.close();
+  await server.stop();
+});
+beforeEach(() => server.cli('flushall'));
+
+async function take(holder = 'anna', ttlMs = TTL_MS): Promise<Lease> {
+  const lease = await store.acquire('main', holder, ttlMs);
+  if (lease === null) throw new Error('the lease is not free');
+  return lease;
+}
+
+async function ttlOf(key: string): Promise<number> {
+  return Number(await server.cli('pttl', key));
+}
+
+/** An answer of PTTL shortly after the expiry was set. */
+function expectTtl(actual: number, ttlMs: number): void {
+  expect(actual).toBeGreaterThan(ttlMs - 5000);
+  expect(actual).toBeLessThanOrEqual(ttlMs);
+}
+
+describe('acquire', () => {
+  test('writes holder and epoch as integers, a lease that expires and an epoch that does not', async () => {
+    const { epoch } = await take();
+    expect(await server.cli('get', LEASE)).toBe(`anna|${epoch}`);
+    expect(await server.cli('get', EPOCH)).toBe(String(epoch));
+    expectTtl(await ttlOf(LEASE), TTL_MS);
+    expect(await ttlOf(EPOCH)).toBe(-1);
+  });
+
+  test('takes the clock of the server for its first epoch', async () => {
+    const time = async () => Number(([] as unknown[]).concat(await server.cli('time'))[0]) * 1000;
+    const before = await time();
+    const { epoch } = await take();
+    expect(epoch).toBeGreaterThanOrEqual(before);
+    expect(epoch).toBeLessThanOrEqual((await time()) + 1000);
+  });
+
+  test('goes on from a stored epoch that is ahead of the clock, and prints it whole', async () => {
+    await server.cli('set', EPOCH, LARGE);
+    expect((await take()).epoch).toBe(LARGE + 1);
+    expect(await server.cli('get', LEASE)).toBe('anna|9000000000000001');
+    expect(await server.cli('get', EPOCH)).toBe('9000000000000001');
+  });
+
+  test('leaves lease and epoch of another holder as they are', async () => {
+    const { epoch } = await take('anna', 5000);
+    expect(await store.acquire('main', 'bert', 500_000)).toBeNull();
+    expect(await server.cli('get', LEASE)).toBe(`anna|${epoch}`);
+    expect(await server.cli('get', EPOCH)).toBe(String(epoch));
+    expect(await ttlOf(LEASE)).toBeLessThanOrEqual(5000);
+  });
+
+  test('treats an epoch that is no number as lost', async () => {
+    await server.cli('set', EPOCH, 'nonsense');
+    expect((await take()).epoch).toBeGreaterThan(1_600_000_000_000);
+  });
+
+  test.each([LEASE, EPOCH])('fails on a foreign value in %s and says what to change', async (key) => {
+    await server.cli('rpush', key, 'foreign');
+    await expect(take()).rejects.toMatchObject({ code: 'RPCB_STORE', message: /redis\.prefix/ });
+    expect(store.health()).toMatchObject({
+      connected: true,
+      problem: expect.stringContaining('redis.prefix'),
+    });
+    await server.cli('del', key);
+    await take();
+    expect(store.health().problem).toBeNull();
+  });
+
+  test.each([
+    ['FLUSHALL', () => server.cli('flushall')],
+    ['a reload of the data', () => server.cli('debug', 'reload')],
+    ['the loss of the epoch alone', () => server.cli('del', EPOCH, LEASE)],
+    ['SCRIPT FLUSH', () => server.cli('script', 'flush')],
+  ])('gives a higher epoch after %s', async (_, disturb) => {
+    const lease = await take();
+    await disturb();
+    if ((await server.cli('exists', LEASE)) === 1) await store.release(lease);
+    expect((await take()).epoch).toBeGreaterThan(lease.epoch);
+  });
+});
+
+describe('renew', () => {
+  test('sets the new expiry and nothing else', async () => {
+    const lease = await take('anna', 5000);
+    const before = await server.cli('get', LEASE);
+    expect(await store.renew(lease, TTL_MS)).toBe(true);
+    expectTtl(await ttlOf(LEASE), TTL_MS);
+    expect(await server.cli('get', LEASE)).toBe(before);
+  });
+
+  test('with an old token leaves the expiry as it is', async () => {
+    const lease = await take('anna', 5000);
+    expect(await store.renew({ ...lease, epoch: lease.epoch - 1 }, 500_000)).toBe(false);
+    expect(await ttlOf(LEASE)).toBeLessThanOrEqual(5000);
+  });
+
+  test('of a missing lease creates none', async () => {
+    const lease = await take();
+    await server.cli('del', LEASE);
+    expect(await store.renew(lease, TTL_MS)).toBe(false);
+    expect(await server.cli('exists', LEASE)).toBe(0);
+  });
+
+  test('matches an epoch of sixteen digits', async () => {
+    await server.cli('set', EPOCH, LARGE);
+    expect(await store.renew(await take(), TTL_MS)).toBe(true);
+  });
+
+  test('fails on a foreign value', async () => {
+    const lease = await take();
+    await server.cli('del', LEASE);
+    await server.cli('rpush', LEASE, 'foreign');
+    await expect(store.renew(lease, TTL_MS)).rejects.toMatchObject({ code: 'RPCB_STORE' });
+    await server.cli('del', LEASE);
+    expect(await store.renew(await take(), TTL_MS)).toBe(true);
+  });
+});
+
+describe('release', () => {
+  test('deletes the lease and keeps the epoch', async () => {
+    const lease = await take();
+    await store.release(lease);
+    expect(await server.cli('exists', LEASE)).toBe(0);
+    expect(await server.cli('get', EPOCH)).toBe(String(lease.epoch));
+  });
+
+  test('with an old token or another holder deletes nothing', async () => {
+    const lease = await take();
+    await store.release({ ...lease, epoch: lease.epoch - 1 });
+    await store.release({ ...lease, holder: 'bert' });
+    expect(await server.cli('exists', LEASE)).toBe(1);
+  });
+
+  test('of a missing lease is no error', async () => {
+    const lease = await take();
+    await server.cli('del', LEASE);
+    await store.release(lease);
+    expect(await server.cli('exists', LEASE)).toBe(0);
+  });
+});
+
+describe('publish', () => {
+  test('writes token and document as integers and text, with the expiry asked for', async () => {
+    await server.cli('set', EPOCH, LARGE);
+    const lease = await take();
+    expect(await store.publish(lease, rankingOf('main', 3), TTL_MS)).toBe('accepted');
+    expect(await server.cli('hmget', RANKING, 'epoch', 'seq')).toEqual(['9000000000000001', '3']);
+    expect(await server.cli('hlen', RANKING)).toBe(3);
+    expect(decodeRanking(String(await server.cli('hget', RANKING, 'doc')))).toMatchObject({
+      epoch: LARGE + 1,
+      seq: 3,
+    });
+    expectTtl(await ttlOf(RANKING), TTL_MS);
+  });
+
+  test('compares tokens as numbers: ten is newer than nine', async () => {
+    const lease = await take();
+    await store.publish(lease, rankingOf('main', 9), TTL_MS);
+    expect(await store.publish(lease, rankingOf('main', 10), TTL_MS)).toBe('accepted');
+  });
+
+  test('under a lease that ended writes nothing, whoever holds it now', async () => {
+    const lease = await take();
+    await server.cli('del', LEASE);
+    expect(await store.publish(lease, rankingOf('main', 1), TTL_MS)).toBe('fenced');
+    await take('bert');
+    expect(await store.publish(lease, rankingOf('main', 2), TTL_MS)).toBe('fenced');
+    expect(await server.cli('exists', RANKING)).toBe(0);
+  });
+
+  test('is fenced by a stored ranking of a higher epoch, and leaves its expiry', async () => {
+    const lease = await take();
+    await server.cli('hset', RANKING, 'epoch', lease.epoch + 1, 'seq', 1, 'doc', 'newer');
+    expect(await store.publish(lease, rankingOf('main', 5), TTL_MS)).toBe('fenced');
+    expect(await store.readRanking('main')).toBe('newer');
+    expect(await ttlOf(RANKING)).toBe(-1);
+  });
+
+  test('replaces a ranking whose token is damaged', async () => {
+    const lease = await take();
+    await server.cli('hset', RANKING, 'epoch', 'nonsense', 'doc', 'broken');
+    expect(await store.publish(lease, rankingOf('main', 1), TTL_MS)).toBe('accepted');
+  });
+
+  test('fails on a foreign value and is well again when that is gone', async () => {
+    const lease = await take();
+    await server.cli('set', RANKING, 'foreign');
+    await expect(store.publish(lease, rankingOf('main', 1), TTL_MS)).rejects.toMatchObject({
+      code: 'RPCB_STORE',
+    });
+    await expect(store.readRanking('main')).rejects.toMatchObject({ message: /redis\.prefix/ });
+    await server.cli('del', RANKING);
+    expect(await store.publish(lease, rankingOf('main', 1), TTL_MS)).toBe('accepted');
+    expect(await store.readRanking('main')).toContain('"seq":1');
+    expect(store.health().problem).toBeNull();
+  });
+
+  test('after FLUSHALL is fenced until a new lease, whose ranking is newer', async () => {
+    const lease = await take();
+    await store.publish(lease, rankingOf('main', 100), TTL_MS);
+    await server.cli('flushall');
+    expect(await store.publish(lease, rankingOf('main', 101), TTL_MS)).toBe('fenced');
+    const next = await take();
+    expect(next.epoch).toBeGreaterThan(lease.epoch);
+    expect(await store.publish(next, rankingOf('main', 1), TTL_MS)).toBe('accepted');
+  });
+});
+
+test('an epoch rises over a restart that loses everything', async () => {
+  const lost = await startRedis();
+  const other = openStore({ url: lost.url });
+  const before = await other.acquire('main', 'anna', TTL_MS);
+  await lost.kill();
+  await lost.restart();
+  const after = await waitFor(() => other.acquire('main', 'anna', TTL_MS), {
+    what: 'a lease after the restart',
+  });
+  expect(after.epoch).toBeGreaterThan(before?.epoch ?? Number.POSITIVE_INFINITY);
+  await other.close();
+  await lost.stop();
+});
