@@ -61,8 +61,9 @@ function judgeWhole(reply: Answered, calls: readonly Call[]): Verdict {
   const envelope = readAnswer(reply.body, false);
   const verdict = envelope && judgeEnvelope(reply.body, envelope);
   if (!envelope || !verdict || envelope.result) return settleAll(calls, judgeNoJsonRpc(reply.status), reply);
-  // Nothing of the batch ran, so that every call may be taken elsewhere.
-  const whole = verdict.outcome === 'throttled' ? verdict : { ...MISSING, nothingRan: true };
+  // Nothing of the batch ran, so that every call may be taken elsewhere; after an internal error nobody knows.
+  const refused = { ...MISSING, nothingRan: verdict.outcome !== 'internal' };
+  const whole = verdict.outcome === 'throttled' ? verdict : refused;
   for (const call of calls) {
     const bytes = restoreId({ bytes: reply.body, envelope }, idOf(call) ?? Buffer.from('null'));
     settle(call, whole, bytes, reply);
