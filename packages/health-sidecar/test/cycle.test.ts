@@ -1,0 +1,244 @@
+// Decides: whether probing, ranking and publishing work together, over real sockets and the memory store.
+import { createMemoryStore } from '@rpc-balancer/shared';
+import { describe, expect, test } from 'vitest';
+import { freePort } from '../../../test/kit/ports.ts';
+import { waitFor } from '../../../test/kit/wait.ts';
+import { monotonicNow } from '../src/runtime.ts';
+import { configOf, network, reasonsIn, says, stage, startNodes } from './stage.ts';
+
+const nowhere = async () => ({ url: `http://127.0.0.1:${await freePort()}` });
+
+test('healthy upstreams are ranked without a reason, with seq rising by one under one epoch', async () => {
+  const nodes = await startNodes({}, {}, {});
+  const { ranked, rankings } = stage({ config: configOf({ main: network(nodes) }) });
+  const ranking = await ranked('five rankings', ({ seq }) => seq === 4);
+  expect(reasonsIn(ranking)).toEqual({ a: null, b: null, c: null });
+  expect(ranking).toMatchObject({ identity: '1', finalized: 936, head: { number: 1000, confirmations: 3 } });
+  expect(rankings.map(({ seq }) => seq)).toEqual([0, 1, 2, 3, 4]);
+  expect(new Set(rankings.map(({ epoch }) => epoch)).size).toBe(1);
+});
+
+test('the head follows the chain and its block interval is learned', async () => {
+  const nodes = await startNodes({ blockTimeMs: 200 }, { blockTimeMs: 200 }, { blockTimeMs: 200 });
+  const { ranked } = stage({ config: configOf({ main: network(nodes) }) });
+  const ranking = await ranked('ten blocks', ({ head }) => (head?.number ?? 0) >= 1010);
+  expect(reasonsIn(ranking)).toEqual({ a: null, b: null, c: null });
+  expect(ranking.blockIntervalMs).toBeGreaterThan(80);
+  expect(ranking.blockIntervalMs).toBeLessThan(500);
+});
+
+describe('an upstream', () => {
+  test('that hangs delays neither the first ranking nor the others, and is not probed twice at once', async () => {
+    const [good, hung] = await startNodes({}, { mode: 'hang' });
+    if (!good || !hung) throw new TypeError('two nodes were started');
+    const probe = { interval: 100, timeout: 60_000, attempts: 1 };
+    const { ranked } = stage({ config: configOf({ main: network([good, hung], { probe }) }) });
+    const first = await ranked('the first ranking');
+    expect(reasonsIn(first)).toEqual({ a: null, b: 'unprobed' });
+    await ranked('the good one to be probed on', ({ seq, head }) => seq >= 5 && head?.number === 1000);
+    expect(hung.hits('eth_chainId')).toBe(1);
+    expect(good.hits('eth_chainId')).toBeGreaterThanOrEqual(5);
+  });
+
+  test('that dies is unreachable, and is back when it is', async () => {
+    const [a, b] = await startNodes({}, {});
+    if (!a || !b) throw new TypeError('two nodes were started');
+    const { ranked } = stage({ config: configOf({ main: network([a, b]) }) });
+    await ranked('both to be well', (ranking) => says('a', null)(ranking) && says('b', null)(ranking));
+    await b.kill();
+    await ranked('the dead one', says('b', 'unreachable'));
+    await b.restart();
+    await ranked('its return', says('b', null));
+  });
+
+  test('that becomes another chain is wrong_chain, the others are not', async () => {
+    const nodes = await startNodes({}, {}, {});
+    const { ranked } = stage({ config: configOf({ main: network(nodes) }) });
+    await ranked('the identity', ({ identity }) => identity === '1');
+    for (const node of nodes.slice(0, 1)) node.chainId = 5;
+    const ranking = await ranked('the stray', says('a', 'wrong_chain'));
+    expect(reasonsIn(ranking)).toEqual({ a: 'wrong_chain', b: null, c: null });
+  });
+
+  test('whose certificate cannot be read is unreachable and harms nobody', async () => {
+    const [good] = await startNodes({});
+    if (!good) throw new TypeError('a node was started');
+    const ca = '-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----\n';
+    const upstreams = [
+      { id: 'a', url: good.url },
+      { id: 'b', url: good.url.replace('http:', 'https:'), tls: { ca } },
+    ];
+    const { ranked } = stage({ config: configOf({ main: { ...network([]), upstreams } }) });
+    expect(reasonsIn(await ranked('both verdicts', says('b', 'unreachable'))).a).toBeNull();
+  });
+});
+
+describe('of three upstreams', () => {
+  test('one that claims an absurd head is suspect and moves nothing', async () => {
+    const nodes = await startNodes({}, {}, { mode: 'lie', lieBy: 74_500_000 });
+    const { ranked } = stage({ config: configOf({ main: network(nodes) }) });
+    const ranking = await ranked('the liar', says('c', 'suspect'));
+    expect(ranking.head?.number).toBe(1000);
+    expect(reasonsIn(ranking)).toEqual({ a: null, b: null, c: 'suspect' });
+  });
+
+  test('one whose head freezes is left, also when it never lags by more than allowed', async () => {
+    const moving = { blockTimeMs: 150 };
+    const nodes = await startNodes(moving, moving, moving);
+    const config = configOf({ main: network(nodes, { maxLagBlocks: 1_000_000 }) });
+    const { ranked } = stage({ config });
+    await ranked('an interval', ({ blockIntervalMs }) => blockIntervalMs !== null);
+    for (const node of nodes.slice(2)) node.mode = 'frozen';
+    const ranking = await ranked('the frozen one', says('c', 'stalled'));
+    expect(reasonsIn(ranking)).toEqual({ a: null, b: null, c: 'stalled' });
+    for (const node of nodes.slice(2)) node.mode = 'ok';
+    await ranked('its return', says('c', null));
+  });
+
+  test('one dead and one a thousand blocks behind leave the head to the third', async () => {
+    const moving = { blockTimeMs: 100 };
+    const nodes = await startNodes(moving, moving);
+    const { ranked } = stage({ config: configOf({ main: network([...nodes, await nowhere()]) }) });
+    await ranked('an interval', ({ blockIntervalMs }) => blockIntervalMs !== null);
+    for (const node of nodes.slice(1)) node.head -= 1000;
+    const fallen = await ranked('the one that fell behind', says('b', 'lagging'));
+    const later = await ranked(
+      'more blocks',
+      ({ head }) => (head?.number ?? 0) > (fallen.head?.number ?? 0) + 5,
+    );
+    expect(reasonsIn(later)).toEqual({ a: null, b: 'lagging', c: 'unreachable' });
+  });
+});
+
+describe('of two upstreams', () => {
+  test.each([{ liarAt: 0 }, { liarAt: 1 }])(
+    'a liar from the start is suspect: at $liarAt',
+    async ({ liarAt }) => {
+      const nodes = await startNodes(
+        liarAt === 0 ? { mode: 'lie' } : {},
+        liarAt === 1 ? { mode: 'lie' } : {},
+      );
+      const { ranked, rankings } = stage({ config: configOf({ main: network(nodes) }) });
+      await ranked('the liar', says(liarAt === 0 ? 'a' : 'b', 'suspect'));
+      await ranked('some more', ({ seq }) => seq > 5);
+      expect(rankings.every(({ head }) => (head?.number ?? 0) <= 1000)).toBe(true);
+    },
+  );
+
+  test('one that begins to lie is suspect, and the head goes on', async () => {
+    const moving = { blockTimeMs: 150 };
+    const nodes = await startNodes(moving, moving);
+    const { ranked } = stage({ config: configOf({ main: network(nodes) }) });
+    await ranked('an interval', ({ blockIntervalMs }) => blockIntervalMs !== null);
+    for (const node of nodes.slice(1)) node.mode = 'lie';
+    const caught = await ranked('the liar', says('b', 'suspect'));
+    const later = await ranked(
+      'more blocks',
+      ({ head }) => (head?.number ?? 0) > (caught.head?.number ?? 0) + 5,
+    );
+    expect(reasonsIn(later)).toEqual({ a: null, b: 'suspect' });
+  });
+
+  test('one that freezes is left', async () => {
+    const moving = { blockTimeMs: 150 };
+    const nodes = await startNodes(moving, moving);
+    const { ranked } = stage({ config: configOf({ main: network(nodes) }) });
+    await ranked('an interval', ({ blockIntervalMs }) => blockIntervalMs !== null);
+    for (const node of nodes.slice(0, 1)) node.mode = 'frozen';
+    const ranking = await ranked('the frozen one', (one) => reasonsIn(one).a !== null);
+    expect(['stalled', 'lagging']).toContain(reasonsIn(ranking).a);
+    expect(reasonsIn(ranking).b).toBeNull();
+  });
+});
+
+test('all stuck at one height keep serving, and the metric says since when the head stands', async () => {
+  const nodes = await startNodes({}, {}, {});
+  const { ranked, sidecar } = stage({ config: configOf({ main: network(nodes) }) });
+  const first = await ranked('the head', ({ head }) => head !== null);
+  const later = await ranked('more rankings', ({ seq }) => seq > 8);
+  expect(reasonsIn(later)).toEqual({ a: null, b: null, c: null });
+  expect(later.head?.agreedAt).toBe(first.head?.agreedAt);
+  expect(await sidecar.metrics()).toMatch(/network_head_timestamp_seconds\{network="main"\} \d/);
+});
+
+test('a network of which every node hangs does not stop another', async () => {
+  const [good, hung] = await startNodes({}, { mode: 'hang' });
+  if (!good || !hung) throw new TypeError('two nodes were started');
+  const probe = { interval: 100, timeout: 60_000, attempts: 1 };
+  const { ranked } = stage({
+    config: configOf({ stuck: network([hung], { probe }), main: network([good], { probe }) }),
+  });
+  expect((await ranked('the other network', ({ seq }) => seq > 5)).head?.number).toBe(1000);
+});
+
+test('a network with probe: off is neither probed nor published', async () => {
+  const [off, on] = await startNodes({}, {});
+  if (!off || !on) throw new TypeError('two nodes were started');
+  const config = configOf({ quiet: network([off], { probe: 'off' }), main: network([on]) });
+  const { ranked, store, sidecar } = stage({ config });
+  await ranked('the other network', ({ seq }) => seq > 3);
+  expect(off.hits()).toBe(0);
+  expect(await store.readRanking('quiet')).toBeNull();
+  expect(sidecar.status().networks.find((one) => one.network === 'quiet')?.state).toBe('off');
+});
+
+test('a ranking is renewed before it is too old, however rarely is probed', async () => {
+  const [node] = await startNodes({});
+  if (!node) throw new TypeError('a node was started');
+  const probe = { interval: 3_600_000, timeout: 300, attempts: 1 };
+  const { ranked } = stage({
+    config: configOf({ main: network([node], { probe }) }, { rankingMaxAge: 1000 }),
+  });
+  expect(reasonsIn(await ranked('a third ranking', ({ seq }) => seq >= 2))).toEqual({ a: null });
+  expect(node.hits('eth_chainId')).toBe(1);
+});
+
+test('the next publisher goes on with head, identity and block interval of the last', async () => {
+  const nodes = await startNodes({ mode: 'lie', chainId: 5 }, { chainId: 1 });
+  const store = createMemoryStore(monotonicNow);
+  const before = await store.acquire('main', 'before', 60_000);
+  if (before === null) throw new TypeError('nobody else holds it');
+  const head = { number: 1000, hash: null, headerAt: null, agreedAt: monotonicNow(), confirmations: 2 };
+  const known = { version: 1, network: 'main', epoch: before.epoch, seq: 9, publisher: 'before' } as const;
+  const learned = {
+    generatedAt: monotonicNow(),
+    configHash: 'h',
+    identity: '1',
+    finalized: null,
+    upstreams: [],
+  };
+  await store.publish(before, { ...known, ...learned, head, blockIntervalMs: 12_000 }, 60_000);
+  await store.release(before);
+
+  const { ranked } = stage({ config: configOf({ main: network(nodes) }), store });
+  const ranking = await ranked('its first ranking', ({ publisher }) => publisher === 'one');
+  expect(ranking).toMatchObject({ seq: 0, identity: '1', blockIntervalMs: 12_000, head: { number: 1000 } });
+  expect(ranking.head?.agreedAt).toBe(head.agreedAt);
+  expect(ranking.epoch).toBeGreaterThan(before.epoch);
+  expect(reasonsIn(ranking)).toEqual({ a: 'wrong_chain', b: null });
+});
+
+test('a stored ranking that is none is left aside', async () => {
+  const [node] = await startNodes({});
+  if (!node) throw new TypeError('a node was started');
+  const store = createMemoryStore(monotonicNow);
+  const foreign = { ...store, readRanking: async () => '{"version":99}' };
+  const { sidecar, logged } = stage({ config: configOf({ main: network([node]) }), store: foreign });
+  await waitFor(() => (sidecar.status().networks[0]?.seq ?? -1) > 1, { what: 'rankings' });
+  expect(logged.join('\n')).toContain('the stored ranking is not ours');
+});
+
+test('nothing that is logged or shown holds a secret of the configuration', async () => {
+  const port = await freePort();
+  const secret = { url: `http://user:hunter22@127.0.0.1:${port}/v3/0123456789abcdef?key=hidden99` };
+  const { ranked, sidecar, logged, store } = stage({ config: configOf({ main: network([secret]) }) });
+  await ranked('its verdict', says('a', 'unreachable'));
+  const shown = [
+    ...logged,
+    JSON.stringify(sidecar.status()),
+    await sidecar.metrics(),
+    await store.readRanking('main'),
+  ];
+  expect(shown.join('\n')).not.toMatch(/hunter22|0123456789abcdef|hidden99/);
+  expect(sidecar.status().networks[0]?.upstreams[0]?.detail).toMatch(/eth_/);
+});

@@ -1,0 +1,128 @@
+// Decides: whether exactly one of several sidecars publishes, and another takes over when that one goes.
+import { BalancerError, createMemoryStore, type Ranking, type Store } from '@rpc-balancer/shared';
+import { expect, test } from 'vitest';
+import { freePort } from '../../../test/kit/ports.ts';
+import { waitFor } from '../../../test/kit/wait.ts';
+import { monotonicNow } from '../src/runtime.ts';
+import { configOf, network, reasonsIn, type Staged, says, stage, startNodes } from './stage.ts';
+
+const holds = ({ sidecar }: Staged) => sidecar.status().networks[0]?.state === 'holder';
+
+function neverGoesBack(rankings: readonly Ranking[]): boolean {
+  return rankings.every(({ epoch, seq }, at) => {
+    const before = rankings[at - 1];
+    return before === undefined || epoch > before.epoch || (epoch === before.epoch && seq > before.seq);
+  });
+}
+
+test('of three sidecars one probes and publishes, at the rate of one', async () => {
+  const [node] = await startNodes({});
+  if (!node) throw new TypeError('a node was started');
+  const store = createMemoryStore(monotonicNow);
+  const config = configOf({ main: network([node]) });
+  const staged = ['one', 'two', 'three'].map((instance) => stage({ config, store, instance }));
+  const [first] = staged;
+  await first?.ranked('ten rankings', ({ seq }) => seq >= 9);
+  expect(staged.filter(holds)).toHaveLength(1);
+  expect(new Set(first?.rankings.map(({ publisher }) => publisher)).size).toBe(1);
+  expect(node.hits('eth_chainId')).toBeLessThanOrEqual((first?.rankings.length ?? 0) + 1);
+});
+
+test('a sidecar that stops hands its lease over within a second, with a higher epoch', async () => {
+  const [node] = await startNodes({});
+  if (!node) throw new TypeError('a node was started');
+  const store = createMemoryStore(monotonicNow);
+  const config = configOf({ main: network([node]) }, { leaseTtl: 60_000 });
+  const one = stage({ config, store, instance: 'one' });
+  await one.ranked('the first publisher', ({ publisher, seq }) => publisher === 'one' && seq > 0);
+  const two = stage({ config, store, instance: 'two' });
+  const stoppedAt = monotonicNow();
+  await one.sidecar.stop();
+  await two.ranked('the second publisher', ({ publisher }) => publisher === 'two');
+  expect(monotonicNow() - stoppedAt).toBeLessThan(1000);
+  expect(one.sidecar.ready().status).toBe('stopped');
+  expect(neverGoesBack(two.rankings)).toBe(true);
+});
+
+test('each network has a lease of its own', async () => {
+  const [node] = await startNodes({});
+  if (!node) throw new TypeError('a node was started');
+  const store = createMemoryStore(monotonicNow);
+  const taken = await store.acquire('other', 'somebody', 60_000);
+  const { ranked, sidecar } = stage({
+    config: configOf({ main: network([node]), other: network([node]) }),
+    store,
+  });
+  await ranked('its network', ({ seq }) => seq > 2);
+  expect(taken).not.toBeNull();
+  expect(sidecar.status().networks.map(({ state }) => state)).toEqual(['holder', 'waiting']);
+});
+
+test('a sidecar whose lease went to another is fenced, stops at once and competes again', async () => {
+  const [node] = await startNodes({});
+  if (!node) throw new TypeError('a node was started');
+  // Only the store's clock jumps, as when the sidecar's process was paused: it still believes in its lease.
+  let jumpMs = 0;
+  const store = createMemoryStore(() => monotonicNow() + jumpMs);
+  const config = configOf({ main: network([node]) }, { leaseTtl: 30_000 });
+  const staged = stage({ config, store });
+  await staged.ranked('its rankings', ({ seq }) => seq > 1);
+  jumpMs = 30_001;
+  const intruder = await store.acquire('main', 'intruder', 30_000);
+  if (intruder === null) throw new TypeError('the lease ran out');
+  await waitFor(() => staged.sidecar.status().networks[0]?.fencedCount === 1, { what: 'the refusal' });
+  expect(await staged.sidecar.metrics()).toContain('rpc_balancer_sidecar_fenced_total{network="main"} 1');
+  await waitFor(() => !holds(staged), { what: 'the end of its work' });
+  await store.release(intruder);
+  await staged.ranked('its return', ({ epoch }) => epoch > intruder.epoch);
+  expect(neverGoesBack(staged.rankings)).toBe(true);
+});
+
+test('a sidecar stops by its own clock while the store is out of reach, and goes on afterwards', async () => {
+  const [node] = await startNodes({});
+  if (!node) throw new TypeError('a node was started');
+  const memory = createMemoryStore(monotonicNow);
+  let lost = false;
+  const reached = <Value>(call: () => Promise<Value>) => {
+    return lost ? Promise.reject<Value>(new BalancerError('RPCB_STORE')) : call();
+  };
+  const store: Store = {
+    ...memory,
+    acquire: (...args) => reached(() => memory.acquire(...args)),
+    renew: (...args) => reached(() => memory.renew(...args)),
+    release: (...args) => reached(() => memory.release(...args)),
+    publish: (...args) => reached(() => memory.publish(...args)),
+    readRanking: (...args) => reached(() => memory.readRanking(...args)),
+  };
+  const staged = stage({ config: configOf({ main: network([node]) }, { leaseTtl: 600 }), store });
+  await staged.ranked('its rankings', ({ seq }) => seq > 8);
+  lost = true;
+  const lostAt = monotonicNow();
+  await waitFor(() => !holds(staged), { what: 'the end of its work', everyMs: 1 });
+  expect(monotonicNow() - lostAt).toBeLessThan(600);
+  lost = false;
+  await staged.ranked('its return', ({ epoch }) => epoch > (staged.rankings[0]?.epoch ?? 0));
+  expect(neverGoesBack(staged.rankings)).toBe(true);
+  expect(staged.logged.some((line) => line.includes('mistake of ours'))).toBe(false);
+});
+
+test('a sidecar that reaches no upstream lets another publish instead of saying so', async () => {
+  const [node] = await startNodes({});
+  if (!node) throw new TypeError('a node was started');
+  const store = createMemoryStore(monotonicNow);
+  const nowhere = { url: `http://127.0.0.1:${await freePort()}` };
+  // It asks first, so it gets the lease.
+  const blind = stage({ config: configOf({ main: network([nowhere]) }), store, instance: 'blind' });
+  const seeing = stage({ config: configOf({ main: network([node]) }), store, instance: 'seeing' });
+  await seeing.ranked('five rankings', ({ seq }) => seq > 4);
+  expect(new Set(seeing.rankings.map(({ publisher }) => publisher))).toEqual(new Set(['seeing']));
+  expect(blind.rankings.some(says('a', 'unreachable'))).toBe(false);
+});
+
+test('a sidecar that reaches no upstream says so when nobody takes its lease', async () => {
+  const nowhere = { url: `http://127.0.0.1:${await freePort()}` };
+  const { ranked, logged } = stage({ config: configOf({ main: network([nowhere]) }) });
+  const ranking = await ranked('its verdict', ({ seq }) => seq > 2);
+  expect(reasonsIn(ranking)).toEqual({ a: 'unreachable' });
+  expect(logged.filter((line) => line.includes('hand_over'))).toHaveLength(1);
+});

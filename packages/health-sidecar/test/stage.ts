@@ -1,0 +1,108 @@
+// Decides: how these tests start a sidecar over the memory store and look at what it publishes.
+import {
+  type Config,
+  type ConfigInput,
+  createMemoryStore,
+  decodeRanking,
+  type Ranking,
+  type Reason,
+  redactorOf,
+  type Store,
+  validateConfig,
+} from '@rpc-balancer/shared';
+import { onTestFinished } from 'vitest';
+import { createRandom } from '../../../test/kit/clock.ts';
+import { type FakeNode, type FakeNodeOptions, startFakeNode } from '../../../test/kit/fake-node.ts';
+import { waitFor } from '../../../test/kit/wait.ts';
+import { type Sidecar, startSidecar } from '../src/index.ts';
+import { monotonicNow } from '../src/runtime.ts';
+
+export async function startNodes(...options: readonly FakeNodeOptions[]): Promise<FakeNode[]> {
+  const headAt = Date.now();
+  const nodes = await Promise.all(options.map((one) => startFakeNode({ head: 1000, headAt, ...one })));
+  onTestFinished(async () => {
+    await Promise.all(nodes.map((node) => node.stop()));
+  });
+  return nodes;
+}
+
+type NetworkInput = Partial<NonNullable<ConfigInput>['networks'][string]>;
+type SidecarInput = NonNullable<ConfigInput>['sidecar'];
+
+/** Upstreams a, b, c … at these URLs, probed often. */
+export function network(urls: readonly { readonly url: string }[], more: NetworkInput = {}) {
+  const upstreams = urls.map(({ url }, at) => ({ id: String.fromCharCode(97 + at), url }));
+  return { probe: { interval: 100, timeout: 300, attempts: 1 }, upstreams, ...more };
+}
+
+export function configOf(networks: Record<string, object>, sidecar: SidecarInput = {}): Config {
+  return validateConfig({ sidecar: { leaseTtl: 600, ...sidecar }, networks });
+}
+
+export interface StagedOptions {
+  readonly config: Config;
+  readonly store?: Store;
+  readonly instance?: string;
+}
+
+export interface Staged {
+  readonly sidecar: Sidecar;
+  readonly store: Store;
+  /** Every ranking of this store since the sidecar was started, oldest first. */
+  readonly rankings: readonly Ranking[];
+  readonly logged: readonly string[];
+  /** The newest ranking of a network that fulfils the condition, waited for. */
+  ranked(what: string, condition?: (ranking: Ranking) => boolean, network?: string): Promise<Ranking>;
+}
+
+export function stage({
+  config,
+  store = createMemoryStore(monotonicNow),
+  instance = 'one',
+}: StagedOptions): Staged {
+  const rankings: Ranking[] = [];
+  const logged: string[] = [];
+  const unsubscribe = store.subscribe((event) => {
+    if (event?.type === 'ranking') void read(event.network);
+  });
+  async function read(name: string): Promise<void> {
+    const decoded = decodeRanking((await store.readRanking(name)) ?? '');
+    if (!('invalid' in decoded)) rankings.push(decoded);
+  }
+  const write = (fields: Readonly<Record<string, unknown>>, message: string) => {
+    logged.push(`${message} ${JSON.stringify(fields)}`);
+  };
+  const sidecar = startSidecar({
+    ...{ config, store, instance, now: monotonicNow, random: createRandom(7), redact: redactorOf(config) },
+    log: { debug: write, info: write, warn: write, error: write },
+  });
+  onTestFinished(async () => {
+    unsubscribe();
+    await sidecar.stop();
+  });
+  return {
+    sidecar,
+    store,
+    rankings,
+    logged,
+    ranked(what, condition = () => true, name = 'main') {
+      const newest = () => rankings.findLast((ranking) => ranking.network === name);
+      return waitFor(
+        () => {
+          const ranking = newest();
+          if (ranking === undefined) throw new Error('no ranking yet');
+          return condition(ranking) ? ranking : Promise.reject(new Error(JSON.stringify(ranking)));
+        },
+        { what },
+      );
+    },
+  };
+}
+
+export function reasonsIn(ranking: Ranking): Readonly<Record<string, Reason | null>> {
+  return Object.fromEntries(ranking.upstreams.map(({ id, reason }) => [id, reason]));
+}
+
+/** Whether the upstream has this reason. */
+export const says = (id: string, reason: Reason | null) => (ranking: Ranking) =>
+  reasonsIn(ranking)[id] === reason;
