@@ -59,13 +59,12 @@ export async function startAnvil(options: AnvilOptions = {}): Promise<Anvil> {
     return answer.result;
   }
 
-  await waitFor(
-    () => {
-      if (started.running) return rpc('eth_chainId');
-      throw new Error(`anvil ended: ${started.output}`);
-    },
-    { what: `anvil to answer on port ${port}`, timeoutMs: 20_000, everyMs: 25 },
-  );
+  await waitFor(() => !started.running || rpc('eth_chainId'), {
+    what: `anvil to answer on port ${port}`,
+    timeoutMs: 20_000,
+    everyMs: 25,
+  });
+  if (!started.running) throw new Error(`anvil ended: ${started.output}`);
 
   async function end(signal: NodeJS.Signals): Promise<void> {
     started.kill('SIGCONT'); // A paused process takes no SIGTERM.
