@@ -33,6 +33,42 @@ describe('the sources', () => {
   });
 });
 
+/** Code that has each piece of knowledge. */
+const EXAMPLES: readonly (readonly [string, string])[] = [
+  ['Fastify', "import fastify from 'fastify';"],
+  ['the types of Fastify', "import type { FastifyReply } from 'fastify';"],
+  ['fastify-plugin', "import fp from 'fastify-plugin';"],
+  ['undici', "import { Pool } from 'undici';"],
+  ['global fetch', 'await fetch(x);'],
+  ['ioredis', "import { Redis, type Cluster } from 'ioredis';"],
+  ['the types of ioredis', "import type { Redis } from 'ioredis';"],
+  ['zod', "import { z } from 'zod';"],
+  ['the YAML parser', "import { parse } from 'yaml';"],
+  ['globs of methods', "import picomatch from 'picomatch';"],
+  ['prom-client', "import { Gauge } from 'prom-client';"],
+  ['serving HTTP in the sidecar', "import { serve } from 'srvx/node';"],
+  ['node:http', "import { createServer } from 'node:http';"],
+  ['the embedded sidecar', "const a = await import('@rpc-balancer/health-sidecar');"],
+  ['the gateway package', "import { a } from '@rpc-balancer/gateway-plugin';"],
+  ['Lua', "const script = `redis.call('GET', KEYS[1])`;"],
+  ['a name in Redis', 'const key = `${prefix}:{${id}}:lease`;'],
+  ['a name in Redis', "const key = 'rpcb:x';"],
+  ['the runtime, its environment, signals and exit', 'process.exit(1);'],
+  ['the runtime, its environment, signals and exit', 'Deno.env;'],
+  ['the current time', 'const at = Date.now();'],
+  ['the current time', 'const at = new Date();'],
+  ['waiting and repeating', 'setTimeout(tick, 5);'],
+  ['waiting and repeating', "import { setTimeout as pause } from 'node:timers/promises';"],
+  ['chance', 'const random = Math.random;'],
+  ['an HTTP status or JSON-RPC code of a failure', 'reply.code(503);'],
+  ['an HTTP status or JSON-RPC code of a failure', 'if (error.code === -32601) return;'],
+  ['a method of Ethereum', "if (method === 'eth_call') return;"],
+  ['a metric name', "name: 'rpc_balancer_requests_total',"],
+  ['any', 'const a = b as any;'],
+  ['any', 'function f(a: any) {}'],
+  ['a default export', 'export default rpcBalancer;'],
+];
+
 describe('the checker of rooms', () => {
   const HEADER = '// Decides: nothing.\n';
   const at = (path: string, code: string) => problemsIn({ path: `packages/${path}`, text: HEADER + code });
@@ -89,46 +125,14 @@ describe('the checker of rooms', () => {
     expect(at(path, code)).toEqual([]);
   });
 
-  test.each<[string, string]>([
-    ['Fastify', "import fastify from 'fastify';"],
-    ['the types of Fastify', "import type { FastifyReply } from 'fastify';"],
-    ['fastify-plugin', "import fp from 'fastify-plugin';"],
-    ['undici', "import { Pool } from 'undici';"],
-    ['global fetch', 'await fetch(x);'],
-    ['ioredis', "import { Redis, type Cluster } from 'ioredis';"],
-    ['the types of ioredis', "import type { Redis } from 'ioredis';"],
-    ['zod', "import { z } from 'zod';"],
-    ['the YAML parser', "import { parse } from 'yaml';"],
-    ['globs of methods', "import picomatch from 'picomatch';"],
-    ['prom-client', "import { Gauge } from 'prom-client';"],
-    ['serving HTTP in the sidecar', "import { serve } from 'srvx/node';"],
-    ['node:http', "import { createServer } from 'node:http';"],
-    ['the embedded sidecar', "const a = await import('@rpc-balancer/health-sidecar');"],
-    ['the gateway package', "import { a } from '@rpc-balancer/gateway-plugin';"],
-    ['Lua', "const script = `redis.call('GET', KEYS[1])`;"],
-    ['a name in Redis', 'const key = `${prefix}:{${id}}:lease`;'],
-    ['a name in Redis', "const key = 'rpcb:x';"],
-    ['the runtime, its environment, signals and exit', 'process.exit(1);'],
-    ['the runtime, its environment, signals and exit', 'Deno.env;'],
-    ['the current time', 'const at = Date.now();'],
-    ['the current time', 'const at = new Date();'],
-    ['waiting and repeating', 'setTimeout(tick, 5);'],
-    ['waiting and repeating', "import { setTimeout as pause } from 'node:timers/promises';"],
-    ['chance', 'const random = Math.random;'],
-    ['an HTTP status or JSON-RPC code of a failure', 'reply.code(503);'],
-    ['an HTTP status or JSON-RPC code of a failure', 'if (error.code === -32601) return;'],
-    ['a method of Ethereum', "if (method === 'eth_call') return;"],
-    ['a metric name', "name: 'rpc_balancer_requests_total',"],
-    ['any', 'const a = b as any;'],
-    ['any', 'function f(a: any) {}'],
-    ['a default export', 'export default rpcBalancer;'],
-  ])('finds %s outside its room', (what, code) => {
+  test.each(EXAMPLES)('finds %s outside its room', (what, code) => {
     expect(at('shared/src/redact.ts', code)).toContain(`has ${what}`);
   });
 
-  test('names every piece of knowledge once', () => {
+  test('names every piece of knowledge once and is tested on each', () => {
     const names = KNOWLEDGE.map(({ what }) => what);
     expect(new Set(names).size).toBe(names.length);
+    expect(new Set(EXAMPLES.map(([what]) => what))).toEqual(new Set(names));
   });
 
   test.each([
