@@ -74,7 +74,8 @@ export function suffixOf(url: string, segments: number): string {
   for (let count = 0; count < segments && from !== -1; count++) from = path.indexOf('/', from + 1);
   const rest = from === -1 ? '' : path.slice(from);
   if (rest === '' || rest === '/') return query === '?' ? '' : query;
-  if (/(?:^|\/)(?:\.|%2e){1,2}(?:\/|$)|\\|%5c/i.test(rest)) {
+  // An encoded slash counts as one: some servers decode before they look.
+  if (/(?:^|\/|%2f)(?:\.|%2e){1,2}(?:\/|%2f|$)|\\|%5c/i.test(rest)) {
     throw new BalancerError('RPCB_NOT_FOUND', {
       detail: 'the path has "." or ".." segments; write it without',
     });
