@@ -43,13 +43,18 @@ export class Trip {
   readonly #deadline: NodeJS.Timeout;
 
   constructor(network: Network, luggage: Luggage, calls: readonly Call[], now: () => number) {
-    const own = calls.map((call) => network.deadlineOf(call.method)).filter((ms) => ms !== undefined);
-    const deadlineMs = own.length > 0 ? Math.max(...own) : network.config.deadline;
+    let deadlineMs = 0;
+    let readTimeoutMs = 0;
+    for (const { method } of calls) {
+      const own = network.deadlineOf(method);
+      deadlineMs = Math.max(deadlineMs, own ?? network.config.deadline);
+      readTimeoutMs = Math.max(readTimeoutMs, own ?? network.config.readTimeout);
+    }
     this.network = network;
     this.now = now;
     this.cancellation = luggage.cancellation;
     this.#luggage = luggage;
-    this.#readTimeoutMs = own.length > 0 ? deadlineMs : network.config.readTimeout;
+    this.#readTimeoutMs = readTimeoutMs;
     this.#deadline = setTimeout(() => this.cancellation.cancel('deadline'), deadlineMs);
   }
 
