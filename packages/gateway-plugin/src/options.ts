@@ -32,7 +32,10 @@ const path = z.string().regex(/^\/[\w./~-]*$/, 'expected a path that begins with
 const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null;
 
 const optionsSchema = z.strictObject({
-  config: z.union([z.string().min(1), z.custom<ConfigInput>(isObject)], 'expected a path or an object'),
+  config: z.union(
+    [z.string().min(1, 'expected a path or an object'), z.custom<ConfigInput>(isObject)],
+    'expected a path or an object',
+  ),
   prefix: path.optional(),
   ops: path.optional(),
   redis: z
