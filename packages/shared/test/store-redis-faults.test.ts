@@ -2,7 +2,9 @@
 import { createServer } from 'node:net';
 import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { inRepo } from '../../../test/kit/paths.ts';
 import { freePort } from '../../../test/kit/ports.ts';
+import { startProcess } from '../../../test/kit/process.ts';
 import { type RedisOptions, type RedisServer, startRedis } from '../../../test/kit/redis.ts';
 import { createAuthority } from '../../../test/kit/redis-tls.ts';
 import { startRedisCluster, startSentinel } from '../../../test/kit/redis-topologies.ts';
@@ -378,5 +380,32 @@ describe('closing', () => {
     const refused = expect(waiting).rejects.toMatchObject({ message: /closed/ });
     await store.close();
     await refused;
+  });
+
+  test('leaves nothing behind that keeps a process alive', async () => {
+    const server = await start();
+    const frozen = await start();
+    await frozen.pause();
+    const inputs = [
+      { url: server.url },
+      { url: frozen.url },
+      { url: `redis://127.0.0.1:${await freePort()}` },
+      { sentinels: [`127.0.0.1:${await freePort()}`], name: 'main' },
+      { cluster: [`127.0.0.1:${await freePort()}`] },
+    ];
+    const text = `
+      const { createRedisStore } = await import(${JSON.stringify(inRepo('packages/shared/src/index.ts'))});
+      const stores = ${JSON.stringify(inputs)}.map((redis) =>
+        createRedisStore({ redis, prefix: 'rpcb', clusterId: 'test', random: () => 0.5 }));
+      await Promise.allSettled(stores.map((store) => store.readRanking('main')));
+      await Promise.all(stores.map((store) => store.close()));
+      console.log('closed', process.getActiveResourcesInfo().filter((kind) => !kind.startsWith('Pipe')).join());
+    `;
+    const child = startProcess({ command: process.execPath, args: ['--input-type=module', '-e', text] });
+    onTestFinished(() => child.kill());
+    await child.waitForOutput(/closed/);
+    const closedAt = performance.now();
+    expect(await child.exited).toEqual({ code: 0, signal: null });
+    expect(performance.now() - closedAt).toBeLessThan(ANSWER_MS);
   });
 });

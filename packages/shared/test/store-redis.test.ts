@@ -1,6 +1,6 @@
 // The Redis store does what every store does, over every way to a Redis.
 import { Cluster, Redis } from 'ioredis';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { anyRedis, type RedisServer, startRedis } from '../../../test/kit/redis.ts';
 import { createAuthority } from '../../../test/kit/redis-tls.ts';
 import { startRedisCluster, startReplica, startSentinel } from '../../../test/kit/redis-topologies.ts';
@@ -113,6 +113,7 @@ describe('a client that is passed in', () => {
 
 test('a process has two connections to Redis, both with our name', async () => {
   const server = await startRedis();
+  onTestFinished(() => server.stop());
   const store = openStoreForTest({ url: server.url });
   const ours = async () => String(await server.cli('client', 'list')).match(/ name=rpc-balancer /g);
   await waitFor(async () => (await ours())?.length === 2, { what: 'two connections' });
@@ -120,13 +121,15 @@ test('a process has two connections to Redis, both with our name', async () => {
   expect(await ours()).toHaveLength(2);
   await store.close();
   await waitFor(async () => (await ours()) === null, { what: 'both to be closed' });
-  await server.stop();
 });
 
 test('a failover by Sentinel leads to the new master, with a higher epoch and events going on', async () => {
   const master = await startRedis();
   const replica = await startReplica(master);
   const sentinel = await startSentinel({ master });
+  onTestFinished(async () => {
+    await Promise.all([sentinel.stop(), replica.stop(), master.stop()]);
+  });
   const store = openStoreForTest({ sentinels: [sentinel.address], name: sentinel.name });
   const events: (StoreEvent | null)[] = [];
   store.subscribe((event) => events.push(event));
@@ -143,12 +146,11 @@ test('a failover by Sentinel leads to the new master, with a higher epoch and ev
   await store.release(after);
   await waitFor(() => events.some((event) => event?.type === 'released'), { what: 'the event' });
   expect(String(await replica.cli('info', 'replication'))).toMatch(/role:master/);
-  await store.close();
-  await Promise.all([sentinel.stop(), replica.stop(), master.stop()]);
 });
 
 test('in a Redis Cluster an event reaches listeners on every node, whatever slot it comes from', async () => {
   const cluster = await startRedisCluster();
+  onTestFinished(() => cluster.stop());
   const seeds = Array.from({ length: 9 }, (_, seed) => seed);
   const stores = seeds.map((seed) => openStoreForTest({ cluster: [...cluster.addresses] }, 'test', seed));
   const heard = stores.map((store) => {
@@ -165,6 +167,4 @@ test('in a Redis Cluster an event reaches listeners on every node, whatever slot
     if (lease) await first?.release(lease);
   }
   await waitFor(() => heard.every((events) => events.length === 7), { what: 'all events everywhere' });
-  await Promise.all(stores.map((store) => store.close()));
-  await cluster.stop();
 });
