@@ -1,0 +1,153 @@
+// Decides: whether the sidecar's sources run unbuilt, and alike, on Bun, Deno and Node.
+import { once } from 'node:events';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { decodeRanking } from '../../packages/shared/src/index.ts';
+import { networkKeys } from '../../packages/shared/src/wire/keys.ts';
+import { startAnvil } from '../kit/anvil.ts';
+import { type Mode, startFakeNode } from '../kit/fake-node.ts';
+import { configFile, inRepo } from '../kit/paths.ts';
+import { freePort } from '../kit/ports.ts';
+import { startProcess } from '../kit/process.ts';
+import { type Program, programOf } from '../kit/program.ts';
+import { startRedis } from '../kit/redis.ts';
+import { createAuthority } from '../kit/redis-tls.ts';
+import { waitFor } from '../kit/wait.ts';
+
+const RANKING = networkKeys({ prefix: 'rpcb', clusterId: 'default' }, 'main').ranking;
+const FAULTS = {
+  probe_timeout: 'hang',
+  unauthorized: 'http401',
+} as const satisfies Record<string, Mode>;
+const NONSENSE: readonly Mode[] = [
+  'reset',
+  'cut',
+  'html',
+  'garbage',
+  'null',
+  'http500',
+  'http503',
+  'http429',
+];
+
+async function fakeNode(mode: Mode = 'ok') {
+  const node = await startFakeNode({ mode, chainId: 31_337, head: 0 });
+  onTestFinished(() => node.stop());
+  return node;
+}
+
+/** A node behind TLS that asks for a client certificate. */
+async function startTlsNode() {
+  const authority = await createAuthority();
+  const server = await authority.issue('localhost', ['127.0.0.1']);
+  const client = await authority.issue('sidecar');
+  const node = await fakeNode();
+  const front = createServer(
+    { cert: server.cert, key: server.key, ca: authority.cert, requestCert: true },
+    async (request, response) => {
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of request) chunks.push(chunk);
+      const answer = await fetch(node.url, { method: 'POST', body: Buffer.concat(chunks) });
+      response.end(await answer.text());
+    },
+  );
+  front.listen(0, '127.0.0.1');
+  await once(front, 'listening');
+  onTestFinished(() => {
+    front.closeAllConnections();
+    front.close();
+  });
+  // A TCP server's address is an object; only pipes have texts.
+  const { port } = front.address() as AddressInfo;
+  return {
+    url: `https://127.0.0.1:${port}`,
+    tls: { ca: authority.cert, cert: client.cert, key: client.key },
+  };
+}
+
+/** As `pnpm sidecar --runtime …` starts it. */
+async function startSidecar(runtime: string, config: object): Promise<Program> {
+  const started = startProcess({
+    command: process.execPath,
+    args: [
+      inRepo('scripts', 'sidecar.ts'),
+      '--runtime',
+      runtime,
+      '--config',
+      configFile(config),
+      '--port',
+      '0',
+    ],
+  });
+  onTestFinished(async () => {
+    await started.stop();
+  });
+  return programOf(started, 30_000);
+}
+
+describe.each([{ runtime: 'node' }, { runtime: 'bun' }, { runtime: 'deno' }])(
+  'on $runtime',
+  ({ runtime }) => {
+    test(`the sidecar gives a real node and each broken one its reason: ${runtime}`, async () => {
+      const redis = await startRedis();
+      onTestFinished(() => redis.stop());
+      const anvil = await startAnvil({ chainId: 31_337 });
+      onTestFinished(async () => void (await anvil.stop()));
+      const overTls = await startTlsNode();
+      const nonsense = await Promise.all(
+        NONSENSE.map(async (mode) => ({ id: mode, url: (await fakeNode(mode)).url })),
+      );
+      const faults = await Promise.all(
+        Object.entries(FAULTS).map(async ([id, mode]) => ({ id, url: (await fakeNode(mode)).url })),
+      );
+      const upstreams = [
+        { id: 'anvil', url: anvil.url },
+        { id: 'over-tls', ...overTls },
+        { id: 'unknown-authority', url: overTls.url },
+        { id: 'unreachable', url: `http://127.0.0.1:${await freePort()}/hidden-key-0123` },
+        ...faults,
+        ...nonsense,
+      ];
+      const probe = { interval: 300, timeout: 1000, attempts: 2 };
+      const networks = { main: { probe, upstreams } };
+      const sidecar = await startSidecar(runtime, { redis: { url: redis.url }, networks });
+
+      const expected = {
+        ...{ anvil: null, 'over-tls': null, 'unknown-authority': 'unreachable', unreachable: 'unreachable' },
+        ...Object.fromEntries(faults.map(({ id }) => [id, id])),
+        ...Object.fromEntries(NONSENSE.map((mode) => [mode, 'probe_failed'])),
+      };
+      const document = async () => {
+        const fields = await redis.cli('hvals', RANKING);
+        const text = Array.isArray(fields) ? fields.find((field) => String(field).startsWith('{')) : '';
+        const ranking = decodeRanking(String(text));
+        if ('invalid' in ranking) throw new Error(ranking.invalid);
+        return ranking;
+      };
+      await waitFor(
+        async () => {
+          const { upstreams: ranked } = await document();
+          expect(Object.fromEntries(ranked.map(({ id, reason }) => [id, reason]))).toEqual(expected);
+          return true;
+        },
+        { what: 'every reason in the published ranking', timeoutMs: 20_000, everyMs: 50 },
+      );
+      expect(await document()).toMatchObject({ identity: '31337', network: 'main' });
+
+      expect(await (await fetch(`${sidecar.url}/health`)).json()).toMatchObject({ status: 'ok' });
+      expect(await sidecar.ready()).toEqual({ statusCode: 200, body: { status: 'ok', problems: [] } });
+      expect((await sidecar.status()).networks[0]).toMatchObject({ state: 'holder', fencedCount: 0 });
+      const metrics = await sidecar.metrics();
+      expect(metrics).toMatch(/probe_duration_seconds_count\{network="main",upstream="anvil"\} \d/);
+      expect(metrics).toContain('upstream_reason{network="main",upstream="http500",reason="probe_failed"} 1');
+      expect((await fetch(`${sidecar.url}/rpc`, { method: 'POST', body: '{}' })).status).toBe(404);
+
+      expect(await sidecar.stop()).toEqual({ code: 0, signal: null });
+      expect(
+        await redis.cli('exists', networkKeys({ prefix: 'rpcb', clusterId: 'default' }, 'main').lease),
+      ).toBe(0);
+      expect(sidecar.output).not.toContain('hidden-key-0123');
+    });
+  },
+);
