@@ -183,6 +183,8 @@ describe('a problem names the setting, and ends with its cause', () => {
     expect(await store.readRanking('main')).toBeNull();
     expect(await waitFor(() => store.health().problem, { what: 'a problem' })).toMatch(/events channel/);
     expect(store.health().connected).toBe(true);
+    await server.cli('acl', 'setuser', 'anna', '&*');
+    await waitFor(() => store.health().problem === null, { what: 'the channel to be permitted' });
   });
 
   test('a read-only replica', async () => {

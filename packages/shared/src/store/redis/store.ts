@@ -84,7 +84,8 @@ export function createRedisStore(options: RedisStoreOptions): Store {
     checkCount += 1;
     if (commands.status === 'ready' && link.problem() !== null)
       void run('ping', () => commands.ping()).catch(() => {});
-    if (checkCount % CHECKS_PER_PING === 0) subscription?.check();
+    const unheard = subscription !== undefined && subscription.problem() !== null;
+    if (unheard || checkCount % CHECKS_PER_PING === 0) subscription?.check();
     if (checkCount % CHECKS_PER_REVIEW === 0) {
       health.sweep();
       void checkEviction();
