@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { startAnvil } from './anvil.ts';
 import { createClock, createRandom, shuffled } from './clock.ts';
 import { balanceOf, type FakeNode, type FakeNodeOptions, type Mode, startFakeNode } from './fake-node.ts';
 import { runLoad } from './load.ts';
+import { ROOT } from './paths.ts';
 import { freePort } from './ports.ts';
 import { startProcess } from './process.ts';
 import type { Json } from './program.ts';
@@ -28,6 +30,14 @@ async function postBatch(node: FakeNode, body: string): Promise<Json> {
 
 async function ask(node: FakeNode, method: string, params?: string): Promise<Json> {
   return (await post(node, call(method, params))).json();
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 /** The error code beneath a failed fetch. */
@@ -247,6 +257,21 @@ describe('the rest of the kit', () => {
     expect((await started.waitForOutput(/up (\d+)/))[1]).toBe('42');
     expect(await started.exited).toEqual({ code: 0, signal: null });
     await expect(started.waitForOutput(/never/)).rejects.toThrow(/ended before .*never.*up 42/s);
+  });
+
+  test('ends the children and removes the directories of a test process that is killed', async () => {
+    const program = `
+      import { startProcess } from './test/kit/process.ts';
+      import { temporaryDirectory } from './test/kit/paths.ts';
+      const child = startProcess({ command: process.execPath, args: ['-e', 'setInterval(() => {}, 1e6)'] });
+      console.log('child', child.pid, temporaryDirectory(), '.');`;
+    const args = ['--input-type=module-typescript', '-e', program];
+    const parent = startProcess({ command: process.execPath, args, cwd: ROOT });
+    const [, pid, directory = ''] = await parent.waitForOutput(/child (\d+) (\S+) \./);
+    expect(existsSync(directory)).toBe(true);
+    parent.kill('SIGKILL');
+    await waitFor(() => !isRunning(Number(pid)), { what: 'the child to be ended' });
+    await waitFor(() => !existsSync(directory), { what: 'the directory to be removed' });
   });
 
   test('sends a steady load and counts failed and wrong answers apart', async () => {

@@ -1,9 +1,10 @@
 // Decides: where the repository's own programs and tools stand, and where a test may write.
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { entrustDirectory } from './reaper.ts';
 
 export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
@@ -31,16 +32,10 @@ export function runtimeCommand(runtime: Runtime): string {
 
 export type Runtime = 'node' | 'bun' | 'deno';
 
-const directories = new Set<string>();
-
-process.once('exit', () => {
-  for (const directory of directories) rmSync(directory, { recursive: true, force: true });
-});
-
 /** A new directory that is removed when the test process ends. */
 export function temporaryDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), 'rpc-balancer-test-'));
-  directories.add(directory);
+  entrustDirectory(directory);
   return directory;
 }
 

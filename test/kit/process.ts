@@ -1,6 +1,7 @@
 // Decides: how a test starts a program, reads its output and ends it.
 // Must not know: which program. Children are ended by their pid, never by a name.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { entrustProcess, spareProcess } from './reaper.ts';
 
 /** Longest output kept per child; the oldest characters go first. */
 const OUTPUT_CHARS_MAX = 2_000_000;
@@ -35,19 +36,13 @@ export interface ProcessOptions {
   readonly cwd?: string;
 }
 
-const children = new Set<ChildProcess>();
-
-process.once('exit', () => {
-  for (const child of children) child.kill('SIGKILL');
-});
-
 export function startProcess({ command, args = [], env = {}, cwd }: ProcessOptions): StartedProcess {
   const child = spawn(command, args, {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(cwd === undefined ? {} : { cwd }),
   });
-  children.add(child);
+  if (child.pid !== undefined) entrustProcess(child.pid);
   const texts = { all: '', stdout: '', stderr: '' };
   const watchers = new Set<() => void>();
   let running = true;
@@ -60,7 +55,7 @@ export function startProcess({ command, args = [], env = {}, cwd }: ProcessOptio
 
   function finished(): void {
     running = false;
-    children.delete(child);
+    if (child.pid !== undefined) spareProcess(child.pid);
     for (const watch of watchers) watch();
   }
 
