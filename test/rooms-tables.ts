@@ -17,7 +17,7 @@ export const ROOMS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['index'],
     ['sidecar'],
     ['cycle', 'lease', 'status'],
-    ['probes'],
+    ['probes', 'publish'],
     ['rank'],
     ['head', 'samples'],
     ['runtime'],
