@@ -130,7 +130,5 @@ export async function startFront(nodes: readonly FakeNode[], options: FrontOptio
 
 export async function listen(app: FastifyInstance): Promise<string> {
   onTestFinished(() => app.close());
-  await app.listen({ port: 0, host: '127.0.0.1' });
-  const [address] = app.addresses();
-  return `http://127.0.0.1:${address?.port}`;
+  return app.listen({ port: 0, host: '127.0.0.1' });
 }
