@@ -1,21 +1,18 @@
 // THE CONTROL PATH of one network, while its lease is held: probe -> rank -> publish, and again.
 // Must not know: how a lease is won or kept, metrics, HTTP serving.
 import { setTimeout as pause } from 'node:timers/promises';
-import {
-  BalancerError,
-  decodeRanking,
-  foreignText,
-  type Lease,
-  type Log,
-  type NetworkConfig,
-  type ProbeConfig,
-  type PublishResult,
-  type Ranking,
-  type RankingDraft,
-  type Store,
-  type UpstreamConfig,
+import type {
+  Lease,
+  Log,
+  NetworkConfig,
+  ProbeConfig,
+  Ranking,
+  RankingDraft,
+  Store,
+  UpstreamConfig,
 } from '@rpc-balancer/shared';
 import { createProber, type Round } from './probes/prober.ts';
+import { lastRanking, publish } from './publish.ts';
 import { rank } from './rank.ts';
 import type { Fetcher } from './runtime.ts';
 import type { Sample } from './samples.ts';
@@ -99,7 +96,7 @@ export function createCycle(options: CycleOptions): (tenure: Tenure) => Promise<
           if (reached === 'some') handedOver = false;
           logChanges(options, last, draft);
           last = draft;
-          const result = await publish(options, { ...draft, epoch: lease.epoch, seq: seq++ }, lease);
+          const result = await publish(options, lease, { ...draft, epoch: lease.epoch, seq: seq++ });
           if (result === 'fenced') return 'fenced';
         } while (!settled);
         await rest(endsAt - now());
@@ -133,43 +130,6 @@ function reachedOf({ upstreams }: RankingDraft): 'some' | 'none' | 'unknown' {
   const unprobed = reasons.filter((reason) => reason === 'unprobed');
   if (reasons.length === 0 || unreached.length + unprobed.length < reasons.length) return 'some';
   return unprobed.length === 0 ? 'none' : 'unknown';
-}
-
-/** What the publisher before us knew: agreed head, identity, block interval. */
-async function lastRanking({ store, network, log }: CycleOptions): Promise<Ranking | null> {
-  try {
-    const text = await store.readRanking(network);
-    if (text === null) return null;
-    const ranking = decodeRanking(text);
-    if (!('invalid' in ranking)) return ranking;
-    log.warn(
-      { network, problem: foreignText(ranking.invalid) },
-      'the stored ranking is not ours; starting without it',
-    );
-  } catch (error) {
-    throwUnlessStore(error);
-  }
-  return null;
-}
-
-/** A store out of reach is no end: the ranking may be published later, as long as the lease is held. */
-async function publish(
-  options: CycleOptions,
-  ranking: Ranking,
-  lease: Lease,
-): Promise<PublishResult | 'unsent'> {
-  try {
-    const result = await options.store.publish(lease, ranking, options.rankingMaxAgeMs);
-    if (result === 'accepted') options.onPublished(ranking);
-    return result;
-  } catch (error) {
-    throwUnlessStore(error);
-    return 'unsent';
-  }
-}
-
-function throwUnlessStore(error: unknown): void {
-  if (!(error instanceof BalancerError && error.code === 'RPCB_STORE')) throw error;
 }
 
 function logChanges({ log, network }: CycleOptions, before: RankingDraft | null, after: RankingDraft): void {

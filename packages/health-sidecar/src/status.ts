@@ -58,8 +58,8 @@ export type Metrics = ReturnType<typeof createMetrics>;
 
 /** Metrics in a registry of their own, so that a gateway which embeds the sidecar keeps its names. */
 export function createMetrics() {
-  const registers = [new Registry()];
-  const [registry] = registers as [Registry]; // It was put in one line above.
+  const registry = new Registry();
+  const registers = [registry];
   const gauge = (name: string, help: string, labelNames: string[]) =>
     new Gauge({ name: `${PREFIX}${name}`, help, labelNames, registers });
   const counter = (name: string, help: string, labelNames: string[]) =>
