@@ -20,6 +20,9 @@ const PROBE_INTERVAL = '500ms';
 /** Bun would keep what it has transpiled in the home directory, and the demo leaves no file behind. */
 const BUN_ENV = { BUN_RUNTIME_TRANSPILER_CACHE_PATH: '0' };
 
+/** A gateway answers in milliseconds; one that was paused must not hold up the picture of the others. */
+const STATUS_TIMEOUT_MS = 900;
+
 /** A few probes; a slow machine takes a multiple. */
 const READY_TIMEOUT_MS = 20_000;
 
@@ -64,6 +67,7 @@ export async function startCluster(nodes: readonly DemoNode[], redis: DemoRedis 
     statuses,
     publisherName: (instance) => instances.get(instance) ?? null,
     async stop() {
+      for (const { program } of replicas) program.process.kill('SIGCONT'); // A paused process takes no SIGTERM.
       await Promise.all(replicas.map(({ program }) => program.stop()));
     },
   };
@@ -100,7 +104,14 @@ function configOf(nodes: readonly DemoNode[], redis: DemoRedis | null): object {
 
 function startAll(kind: string, count: number, start: () => Promise<Program>): Promise<readonly Replica[]> {
   const names = Array.from({ length: count }, (_, at) => `${kind}-${at + 1}`);
-  return Promise.all(names.map(async (name) => ({ name, program: await start() })));
+  return Promise.all(
+    names.map(async (name) => {
+      const program = await start().catch((cause: unknown) => {
+        throw new Error(`${name} did not start`, { cause });
+      });
+      return { name, program };
+    }),
+  );
 }
 
 async function instancesOf(replicas: readonly Replica[]): Promise<ReadonlyMap<string, string>> {
@@ -113,10 +124,11 @@ async function instancesOf(replicas: readonly Replica[]): Promise<ReadonlyMap<st
 
 async function networkStatus({ program }: Replica): Promise<NetworkStatus | null> {
   try {
-    const status: Status = await program.status();
+    const response = await fetch(`${program.url}/status`, { signal: AbortSignal.timeout(STATUS_TIMEOUT_MS) });
+    const status = (await response.json()) as Status; // It is our own program that answers.
     return status.networks[NETWORK] ?? null;
   } catch {
-    return null; // It was killed, or is about to end.
+    return null; // It was killed or paused, or is about to end.
   }
 }
 

@@ -6,6 +6,9 @@ import { CHAIN_ID } from './nodes.ts';
 /** The longest list of what went wrong. */
 const FAILURES_MAX = 20;
 
+/** An error of viem has some lines, of which the first ones tell the most. */
+const PROBLEM_CHARS_MAX = 300;
+
 /** A read that takes longer has failed, whatever comes later. */
 const TIMEOUT_MS = 10_000;
 
@@ -78,7 +81,7 @@ export function startReads({ endpoints, ratePerS, max }: ReadsOptions): Reads {
       const answer = await read.send(clientOf(url));
       if (!read.isRight(answer)) problem = `answered ${String(answer)}`;
     } catch (error) {
-      problem = String(error);
+      problem = String(error).replaceAll(/\s+/g, ' ').slice(0, PROBLEM_CHARS_MAX);
     }
     worstMs = Math.max(worstMs, performance.now() - startedAt);
     if (problem === null) answered++;
