@@ -7,6 +7,18 @@ import { duration, globs, got, identifier, offOr, onOff, pem, section, url, whol
 export const TIERS = ['local', 'monitoring', 'fallback'] as const;
 export type Tier = (typeof TIERS)[number];
 
+/** How a message is framed and relayed is between the HTTP clients (RFC 9110 section 7.6, RFC 9112 section 6). */
+const FRAMING_HEADERS: ReadonlySet<string> = new Set([
+  'connection',
+  'content-length',
+  'expect',
+  'keep-alive',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
 const upstreamSchema = section({
   id: identifier(),
   url: url(['http', 'https'], 'http://10.0.0.1:8545'),
@@ -22,7 +34,13 @@ const upstreamSchema = section({
   /** Sent with every request to this upstream. */
   headers: z
     .record(
-      z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'expected the name of a header, such as x-api-key'),
+      z
+        .string()
+        .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'expected the name of a header, such as x-api-key')
+        .refine(
+          (name) => !FRAMING_HEADERS.has(name.toLowerCase()),
+          'this header is set for each request and cannot be configured',
+        ),
       z
         .string()
         .max(8192)
