@@ -17,7 +17,8 @@ const directory = mkdtempSync(join(tmpdir(), 'rpcb-pack-'));
 try {
   for (const name of PACKAGES) {
     const home = join(ROOT, 'packages', name);
-    if (!existsSync(join(home, 'dist', 'index.js'))) throw new Error(`${name} is not built; run \`pnpm build\` first`);
+    if (!existsSync(join(home, 'dist', 'index.js')))
+      throw new Error(`${name} is not built; run \`pnpm build\` first`);
     run('npx', ['-y', 'pnpm@12', 'pack', '--pack-destination', directory], home);
   }
   for (const tarball of readdirSync(directory)) {
