@@ -5,7 +5,7 @@ import { Pool } from 'undici';
 import { type Contender, startContenders, startNodes } from './contenders.ts';
 
 const ROUNDS = 5;
-const REQUESTS_PER_ROUND = Number(process.env['BENCH_REQUESTS'] ?? 10_000);
+const REQUESTS_PER_ROUND = Number(process.env.BENCH_REQUESTS ?? 10_000);
 const CONNECTIONS = 64;
 /** Enough for the JIT: the first requests of a process say nothing about the later ones. */
 const WARM_UP_REQUESTS = 3000;
