@@ -48,7 +48,7 @@ function startDemo(args: readonly string[], env: Record<string, string> = {}): S
 }
 
 async function expectNothingLeft({ processes, files }: StartedDemo): Promise<void> {
-  // A killed child is gone a moment after the process that killed it.
+  // What the demo could not end itself is gone a moment later.
   await waitFor(() => processes().length === 0, { what: 'the demo to leave no process behind' });
   expect(files()).toEqual([]);
 }
@@ -131,6 +131,16 @@ test('a signal while the demo starts leaves nothing behind', async () => {
   await demo.waitForOutput(/starting/);
   await waitFor(() => started.processes().length > 1, { what: 'the first child of the demo' });
   demo.kill('SIGTERM');
+  await demo.exited;
+
+  await expectNothingLeft(started);
+});
+
+test('a demo that is killed leaves nothing behind', async () => {
+  const started = startDemo(['--embedded']);
+  const { demo } = started;
+  await demo.waitForOutput(/node-c {2}state/, CHECK_TIMEOUT_MS);
+  demo.kill('SIGKILL');
   await demo.exited;
 
   await expectNothingLeft(started);
