@@ -1,5 +1,6 @@
 // Decides: how a test gets a gateway in its own process: real Fastify on a port of the system's choice, FakeNodes behind it.
 // Must not know: what is asserted. All of it is closed when the test ends.
+import type { Readable } from 'node:stream';
 import type { ConfigInput } from '@rpc-balancer/shared';
 import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify';
 import { Agent, type Dispatcher } from 'undici';
@@ -22,7 +23,7 @@ export interface HttpAnswer {
 
 export interface Client {
   /** POST of a JSON body to a path; other verbs and headers on demand. */
-  send(path: string, body: string | Buffer | null, options?: SendOptions): Promise<HttpAnswer>;
+  send(path: string, body: string | Buffer | Readable | null, options?: SendOptions): Promise<HttpAnswer>;
   /** A single call to the network `net`. */
   call(method: string, params?: readonly unknown[], id?: number | string): Promise<HttpAnswer>;
 }
@@ -36,7 +37,7 @@ export interface SendOptions {
 export function clientOf(origin: string, prefix = ''): Client {
   const agent = new Agent({ connections: 256 });
   onTestFinished(() => agent.destroy());
-  async function send(path: string, body: string | Buffer | null, options: SendOptions = {}) {
+  async function send(path: string, body: string | Buffer | Readable | null, options: SendOptions = {}) {
     const { verb = 'POST', headers = { 'content-type': 'application/json' } } = options;
     const response = await agent.request({ origin, path, method: verb, headers, body });
     const text = await response.body.text();
