@@ -153,11 +153,12 @@ async function collect(stream: Readable, limitBytes: number): Promise<Buffer> {
 
 function resultOf(answer: Buffer): CallResult {
   const envelope = readEnvelope(answer);
-  if (envelope?.result && envelope.result.end !== -1) {
+  const error = envelope?.error ? answer.toString('utf8', envelope.error.start, envelope.error.end) : 'null';
+  // JSON-RPC 1.0 servers send both members, one of them null.
+  if (envelope?.result && error === 'null') {
     const bytes = answer.subarray(envelope.result.start, envelope.result.end);
     return { bytes, json: () => JSON.parse(bytes.toString()) };
   }
-  const error = envelope?.error ? answer.toString('utf8', envelope.error.start, envelope.error.end) : '{}';
   const details = JSON.parse(error) as NodeErrorDetails; // judged to be an error object with a numeric code
   throw new BalancerError('RPCB_NODE_ERROR', { details });
 }
