@@ -41,12 +41,15 @@ export function createMetrics(sources: MetricsSources, registry = new Registry()
   });
   registerGauges(sources, registers);
 
+  const observers = new Map<string, Pick<Histogram.Internal<string>, 'observe'>>();
   return {
     registry,
     onAttempt: (network, upstream, outcome) => attempts(network, upstream, outcome),
     onRequest(network, code, durationMs) {
       requests(network, code);
-      durations.labels(network).observe(durationMs / 1000);
+      const observer = observers.get(network) ?? durations.labels(network);
+      observers.set(network, observer);
+      observer.observe(durationMs / 1000);
     },
   };
 }
