@@ -25,11 +25,16 @@ export interface Sentinel {
 export interface SentinelOptions {
   readonly master: RedisServer;
   readonly name?: string;
+  readonly port?: number;
 }
 
 /** One Sentinel that decides alone; resolves when it knows the master and its replicas. */
-export async function startSentinel({ master, name = 'main' }: SentinelOptions): Promise<Sentinel> {
-  const port = await freePort();
+export async function startSentinel({
+  master,
+  name = 'main',
+  ...options
+}: SentinelOptions): Promise<Sentinel> {
+  const port = options.port ?? (await freePort());
   const dir = temporaryDirectory();
   const file = join(dir, 'sentinel.conf');
   const lines = [

@@ -75,7 +75,7 @@ test('the error of a Cluster is that of the node that failed last', () => {
 
 test('a Sentinel that does not know the name leads to that name', () => {
   const error = new Error(
-    'failed to connect to sentinel 10.0.0.1:26379 because ERR No such master with that name',
+    'All sentinels are unreachable and retry is disabled. Last error: ERR No such master with that name',
   );
   expect(explain(error, sentinels)).toBe(
     'the Sentinels 10.0.0.1:26379 know no master of this name; change redis.name',

@@ -12,7 +12,7 @@ interface Row {
 /** The first row that matches wins. */
 const ROWS: readonly Row[] = [
   {
-    pattern: /invalid reply: null|No such master/,
+    pattern: /No such master/,
     say: ({ where, setting }) => `${where} know no master of this name; change ${setting('name')}`,
   },
   {
@@ -120,8 +120,7 @@ const ROWS: readonly Row[] = [
     say: ({ where, setting }) => `the name of ${where} cannot be resolved; change ${setting('address')}`,
   },
   {
-    pattern:
-      /ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ENOENT|EACCES|connect to sentinel .*closed|All sentinels are/,
+    pattern: /ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ENOENT|EACCES|All sentinels are/,
     say: ({ where, setting }) =>
       `nothing can be reached at ${where}; start the server or change ${setting('address')}`,
   },

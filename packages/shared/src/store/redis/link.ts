@@ -67,15 +67,12 @@ export function createLink(client: Client, { random, explain, onReady, onChange 
   function onError(error: unknown): void {
     // A connection that was good may simply be made anew: only a failed attempt is a problem.
     if (client.status === 'ready') return;
-    // The Sentinels' own errors came before this summary and say more.
-    if (problem !== null && /All sentinels are unreachable/.test(String(error))) return;
     fail(error);
   }
 
   let wasReady = false;
   emitter.on('error', onError);
   emitter.on('node error', onError);
-  emitter.on('sentinelError', onError);
   emitter.on('ready', () => {
     endCount = 0;
     wasReady = true;
