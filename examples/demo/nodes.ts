@@ -8,9 +8,6 @@ export const CHAIN_ID = 31_337;
 /** Short enough that a lag shows within seconds. */
 const BLOCK_TIME_S = 1;
 
-/** States kept in memory. Without a bound anvil moves older ones to the home directory, and leaves them there when killed. */
-const STATES_MAX = 64;
-
 export interface DemoNode {
   readonly id: string;
   readonly anvil: Anvil;
@@ -18,11 +15,10 @@ export interface DemoNode {
 
 /** Three chains of their own with the same block time, so that their heads agree; each mines without the others. */
 export async function startNodes(): Promise<readonly DemoNode[]> {
-  const args = ['--prune-history', String(STATES_MAX)];
   const nodes = await Promise.all(
     ['node-a', 'node-b', 'node-c'].map(async (id) => ({
       id,
-      anvil: await startAnvil({ chainId: CHAIN_ID, args }),
+      anvil: await startAnvil({ chainId: CHAIN_ID }),
     })),
   );
   // Only now, and in one turn: a node that takes longer to start must not stay a block behind.

@@ -43,6 +43,8 @@ export async function startAnvil(options: AnvilOptions = {}): Promise<Anvil> {
       ...['--host', '127.0.0.1', '--port', String(port), '--quiet'],
       ...['--chain-id', String(options.chainId ?? 1)],
       ...(options.blockTimeS === undefined ? [] : ['--block-time', String(options.blockTimeS)]),
+      // Otherwise it keeps old states in the home directory, also after it was killed.
+      ...['--prune-history', '256'],
       ...(options.args ?? []),
     ],
   });

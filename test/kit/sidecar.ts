@@ -36,7 +36,8 @@ export async function startSidecarProcess(options: SidecarOptions): Promise<Side
       ...(options.args ?? []),
     ],
     cwd: ROOT,
-    ...(options.env === undefined ? {} : { env: options.env }),
+    // Bun would keep its transpiled sources in the home directory.
+    env: { BUN_RUNTIME_TRANSPILER_CACHE_PATH: '0', ...options.env },
   });
   const program = await programOf(started, options.timeoutMs ?? 30_000);
   return Object.defineProperty(program, 'configPath', { value: configPath }) as Sidecar; // The line just added it.
