@@ -13,8 +13,12 @@ import {
 } from '@rpc-balancer/shared';
 import { type Feed, startFeed } from './cluster/feed.ts';
 import { Cancellation } from './upstream/cancellation.ts';
-import type { AttemptListener, Network } from './upstream/network.ts';
-import { openNetwork } from './upstream/network.ts';
+import {
+  type AttemptListener,
+  type EjectionListener,
+  type Network,
+  openNetwork,
+} from './upstream/network.ts';
 
 export interface GatewayOptions {
   readonly config: Config;
@@ -119,14 +123,19 @@ function openStore({ config, redis, now, random }: GatewayOptions): Store {
   });
 }
 
-function openNetworks({ config, onAttempt }: GatewayOptions): ReadonlyMap<string, Network> {
+function openNetworks({ config, log, onAttempt }: GatewayOptions): ReadonlyMap<string, Network> {
   const { batchLimit, batchAnswerLimit, holdAnswer } = config.gateway;
   const limits = { batchLimit, batchAnswerLimitBytes: batchAnswerLimit, holdAnswerBytes: holdAnswer };
   const rankingMaxAgeMs = config.sidecar.rankingMaxAge;
+  const onEjection: EjectionListener = (network, upstream, ejected) => {
+    if (ejected)
+      log.warn({ network, upstream }, 'ejected: it failed maxFails requests; one trial after failTimeout');
+    else log.info({ network, upstream }, 'admitted again: its trial succeeded');
+  };
   return new Map(
     Object.entries(config.networks).map(([name, network]) => [
       name,
-      openNetwork({ name, config: network, limits, rankingMaxAgeMs, onAttempt }),
+      openNetwork({ name, config: network, limits, rankingMaxAgeMs, onAttempt, onEjection }),
     ]),
   );
 }

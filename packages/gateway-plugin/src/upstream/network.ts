@@ -21,6 +21,9 @@ export interface Limits {
 /** Who is told of every attempt; the metrics. */
 export type AttemptListener = (network: string, upstream: string, outcome: Outcome) => void;
 
+/** Told when real traffic has taken an upstream out, and when a trial has let it back in. */
+export type EjectionListener = (network: string, upstream: string, ejected: boolean) => void;
+
 export interface Network {
   readonly name: string;
   readonly config: NetworkConfig;
@@ -33,6 +36,7 @@ export interface Network {
   readonly deadlineOf: (method: string) => number | undefined;
   readonly connectionsOf: (member: Member) => Connections;
   readonly onAttempt: AttemptListener;
+  readonly onEjection: EjectionListener;
   close(): Promise<void>;
 }
 
@@ -42,9 +46,11 @@ export interface NetworkOptions {
   readonly limits: Limits;
   readonly rankingMaxAgeMs: number;
   readonly onAttempt: AttemptListener;
+  readonly onEjection: EjectionListener;
 }
 
-export function openNetwork({ name, config, limits, rankingMaxAgeMs, onAttempt }: NetworkOptions): Network {
+export function openNetwork(options: NetworkOptions): Network {
+  const { name, config, limits, rankingMaxAgeMs, onAttempt, onEjection } = options;
   const state = createNetworkState(config, rankingMaxAgeMs);
   const connections = new Map(
     state.members.map((member, at) => {
@@ -67,6 +73,7 @@ export function openNetwork({ name, config, limits, rankingMaxAgeMs, onAttempt }
       return found;
     },
     onAttempt,
+    onEjection,
     async close() {
       await Promise.all([...connections.values()].map(({ pool }) => pool.destroy()));
     },

@@ -2,7 +2,7 @@
 // Must not know: pick, judgement.
 import type { Readable } from 'node:stream';
 import type { Reason } from '@rpc-balancer/shared';
-import type { Trial } from '../balance/ejection.ts';
+import { isFailed, type Trial } from '../balance/ejection.ts';
 import type { Member } from '../balance/member.ts';
 import type { Call } from './call.ts';
 import type { Cancellation } from './cancellation.ts';
@@ -71,9 +71,8 @@ export class Trip {
 
   /** An attempt has ended: counts it and keeps it. */
   settle(member: Member, verdict: Verdict, trial: Trial | null, endedAt: number): void {
-    record(member, verdict, trial, endedAt);
     this.attempts.push({ upstream: member.id, outcome: verdict.outcome });
-    this.network.onAttempt(this.network.name, member.id, verdict.outcome);
+    this.#count(member, verdict, trial, endedAt);
   }
 
   /** Hands a large answer on while it comes; the attempt, and with it the request, ends with its last byte. */
@@ -81,10 +80,18 @@ export class Trip {
     this.attempts.push({ upstream: member.id, outcome: 'answered' });
     this.stream = rest.stream((end) => {
       const verdict = VERDICT_OF_END[end];
-      record(member, verdict, trial, this.now());
-      this.network.onAttempt(this.network.name, member.id, verdict.outcome);
+      this.#count(member, verdict, trial, this.now());
       this.end();
     });
+  }
+
+  #count(member: Member, verdict: Verdict, trial: Trial | null, endedAt: number): void {
+    const { name, state, onAttempt, onEjection } = this.network;
+    const before = isFailed(member, state.members.length);
+    record(member, verdict, trial, endedAt);
+    const after = isFailed(member, state.members.length);
+    onAttempt(name, member.id, verdict.outcome);
+    if (before !== after) onEjection(name, member.id, after);
   }
 
   end(): void {
