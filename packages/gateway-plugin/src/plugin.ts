@@ -49,7 +49,7 @@ const plugin: FastifyPluginAsync<RpcBalancerOptions> = async (fastify, given) =>
   });
   fastify.addHook('onClose', async () => gateway.close());
 
-  await fastify.register(async (routes) => registerNetworks(routes, gateway, balancer), {
+  await fastify.register(async (routes) => registerNetworks(routes, gateway, balancer, () => closing), {
     prefix: options.prefix,
   });
   if (options.ops !== null) {
@@ -85,7 +85,12 @@ function balancerOf(fastify: FastifyInstance, options: ResolvedOptions): Balance
 
 type NetworkRequest = FastifyRequest<{ Params: { network: string } }>;
 
-function registerNetworks(routes: FastifyInstance, gateway: Gateway, balancer: Balancer): void {
+function registerNetworks(
+  routes: FastifyInstance,
+  gateway: Gateway,
+  balancer: Balancer,
+  isClosing: () => boolean,
+): void {
   const { bodyLimit, root } = gateway.config.gateway;
   // The host's own JSON parser would be inherited; nodes get the bytes as they came.
   routes.removeAllContentTypeParsers();
@@ -129,6 +134,7 @@ function registerNetworks(routes: FastifyInstance, gateway: Gateway, balancer: B
     reply.raw.on('close', () => {
       gateway.done(cancellation);
       if (!reply.raw.writableFinished) cancellation.cancel('client');
+      else if (isClosing()) endIdleConnections();
     });
     let written: Answer;
     try {
@@ -148,7 +154,13 @@ function registerNetworks(routes: FastifyInstance, gateway: Gateway, balancer: B
       written = answerError(error, null, requestId);
     }
     balancer.metrics.onRequest(network.name, written.code, now() - startedAt);
+    if (isClosing()) reply.header('connection', 'close');
     return send(reply, written, requestId);
+  }
+
+  /** An answer that began before the stop has promised to keep its connection, which would hold up the close. */
+  function endIdleConnections(): void {
+    setImmediate(() => routes.server.closeIdleConnections?.()); // An HTTP/2 host has no such method.
   }
 }
 
