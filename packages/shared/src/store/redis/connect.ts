@@ -75,15 +75,18 @@ function duplicate(client: Client, random: () => number): Client {
   });
 }
 
-/** A client for the events channel; of a Cluster to any node, since each of them gets every event. */
-export function createEventsClient(commands: Client, random: () => number): Redis {
+/**
+ * A client for the events channel; of a Cluster to any node, since each of them gets every event.
+ * Null when the Cluster has lost its nodes again in the moment since it was ready.
+ */
+export function createEventsClient(commands: Client, random: () => number): Redis | null {
   if (!isCluster(commands)) return commands.duplicate({ retryStrategy: retryStrategy(random) });
   const anyNode = (): Redis | undefined => {
     const nodes = commands.nodes('all');
     return nodes[Math.floor(random() * nodes.length)];
   };
   const node = anyNode();
-  if (node === undefined) throw new TypeError('a ready Cluster has a node');
+  if (node === undefined) return null;
   const events = node.duplicate({
     ...limits(random),
     retryStrategy(attempt: number) {

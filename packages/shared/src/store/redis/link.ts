@@ -74,6 +74,7 @@ export function createLink(client: Client, { random, explain, onReady, onChange 
   emitter.on('error', onError);
   emitter.on('node error', onError);
   emitter.on('ready', () => {
+    if (closing) return;
     endCount = 0;
     wasReady = true;
     succeed();

@@ -52,7 +52,7 @@ export function createRedisStore(options: RedisStoreOptions): Store {
   // ioredis prefixes keys, but no channel: subscribers and scripts get the same prefixed name.
   const channel = `${commands.options.keyPrefix ?? ''}${eventsChannel(options)}`;
   const listeners = new Set<(event: StoreEvent | null) => void>();
-  let subscription: Subscription | undefined;
+  let subscription: Subscription | null = null;
   let closed = false;
 
   const health = createHealth(() => ({
@@ -84,7 +84,7 @@ export function createRedisStore(options: RedisStoreOptions): Store {
     checkCount += 1;
     if (commands.status === 'ready' && link.problem() !== null)
       void run('ping', () => commands.ping()).catch(() => {});
-    const unheard = subscription !== undefined && subscription.problem() !== null;
+    const unheard = (subscription?.problem() ?? null) !== null;
     if (unheard || checkCount % CHECKS_PER_PING === 0) subscription?.check();
     if (checkCount % CHECKS_PER_REVIEW === 0) {
       health.sweep();

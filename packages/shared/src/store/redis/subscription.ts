@@ -1,5 +1,6 @@
 // Decides: how events of the cluster reach this process: one connection, one channel.
 // Must not know: what an event causes.
+import type { Redis } from 'ioredis';
 import { decodeEvent, type StoreEvent } from '../../wire/events.ts';
 import type { Client } from './client.ts';
 import { createEventsClient } from './connect.ts';
@@ -22,10 +23,15 @@ export interface Subscription {
   close(): Promise<void>;
 }
 
-export function openSubscription(options: SubscriptionOptions): Subscription {
-  const { commands, channel, random, explain, onEvent, onChange } = options;
+/** Null when there is nobody to subscribe at; then the next connection is the time for it. */
+export function openSubscription(options: SubscriptionOptions): Subscription | null {
+  const client = createEventsClient(options.commands, options.random);
+  return client && subscribeOver(client, options);
+}
+
+function subscribeOver(client: Redis, options: SubscriptionOptions): Subscription {
+  const { channel, random, explain, onEvent, onChange } = options;
   let subscribed = false;
-  const client = createEventsClient(commands, random);
   const link = createLink(client, {
     random,
     explain,
