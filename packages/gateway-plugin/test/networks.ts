@@ -1,0 +1,18 @@
+// Decides: how tests of the pure rooms get a whole network. Its pools exist, yet none of them connects before a call.
+import { onTestFinished } from 'vitest';
+import { type Network, openNetwork } from '../src/upstream/network.ts';
+import { configOf, RANKING_MAX_AGE_MS } from './members.ts';
+
+/** A network that tells nobody of anything. */
+export function quietNetwork(name: string, ...given: Parameters<typeof configOf>): Network {
+  const network = openNetwork({
+    name,
+    config: configOf(...given),
+    limits: { batchLimit: 1, batchAnswerLimitBytes: 1024, holdAnswerBytes: 1024 },
+    rankingMaxAgeMs: RANKING_MAX_AGE_MS,
+    onAttempt: () => {},
+    onEjection: () => {},
+  });
+  onTestFinished(() => network.close());
+  return network;
+}
