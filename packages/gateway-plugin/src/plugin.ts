@@ -154,7 +154,7 @@ function registerNetworks(
       written = answerError(error, null, requestId);
     }
     balancer.metrics.onRequest(network.name, written.code, now() - startedAt);
-    if (isClosing()) reply.header('connection', 'close');
+    if (isClosing() && request.raw.httpVersionMajor === 1) reply.header('connection', 'close');
     return send(reply, written, requestId);
   }
 
