@@ -44,7 +44,7 @@ export interface BalancerOptions {
 }
 
 export class Balancer implements RpcBalancer {
-  readonly gateways: Gateway[] = [];
+  readonly #gateways: Gateway[] = [];
   readonly options: BalancerOptions;
 
   constructor(options: BalancerOptions) {
@@ -55,24 +55,25 @@ export class Balancer implements RpcBalancer {
     return this.options.metrics;
   }
 
-  /** @throws BalancerError `RPCB_CONFIG` when a network's name is taken */
+  /** @throws BalancerError `RPCB_CONFIG` when one of the names is taken; to be asked before anything is opened */
+  assertFree(names: readonly string[]): void {
+    const taken = names.find((name) => this.find(name));
+    if (taken === undefined) return;
+    throw new BalancerError('RPCB_CONFIG', {
+      detail: `the network "${taken}" is registered twice on one Fastify instance; give one of them another name`,
+    });
+  }
+
   add(gateway: Gateway): void {
-    for (const name of gateway.networks.keys()) {
-      if (this.find(name)) {
-        throw new BalancerError('RPCB_CONFIG', {
-          detail: `the network "${name}" is registered twice on one Fastify instance; give one of them another name`,
-        });
-      }
-    }
-    this.gateways.push(gateway);
+    this.#gateways.push(gateway);
   }
 
   networks(): Network[] {
-    return this.gateways.flatMap((gateway) => [...gateway.networks.values()]);
+    return this.#gateways.flatMap((gateway) => [...gateway.networks.values()]);
   }
 
   find(name: string): { readonly gateway: Gateway; readonly network: Network } | null {
-    for (const gateway of this.gateways) {
+    for (const gateway of this.#gateways) {
       const network = gateway.networks.get(name);
       if (network) return { gateway, network };
     }
@@ -81,7 +82,7 @@ export class Balancer implements RpcBalancer {
 
   /** Of all stores: out of reach if one is. */
   storeHealth(): StoreHealth {
-    const all = this.gateways.map((gateway) => gateway.store.health());
+    const all = this.#gateways.map((gateway) => gateway.store.health());
     return {
       connected: all.every(({ connected }) => connected),
       problem: all.find(({ problem }) => problem)?.problem ?? null,
@@ -91,7 +92,7 @@ export class Balancer implements RpcBalancer {
 
   status(): Status {
     const { instance, version, startedAt, now } = this.options;
-    const clustered = this.gateways.some(({ mode }) => mode === 'cluster');
+    const clustered = this.#gateways.some(({ mode }) => mode === 'cluster');
     return {
       instance,
       version,

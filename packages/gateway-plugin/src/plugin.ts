@@ -30,6 +30,7 @@ const plugin: FastifyPluginAsync<RpcBalancerOptions> = async (fastify, given) =>
   // Fastify hands `prefix` on without applying it, since this outer plugin does not make a context of its own.
   const options = resolveOptions(given);
   const balancer = balancerOf(fastify, options);
+  balancer.assertFree(Object.keys(options.config.networks));
   const gateway = createGateway({
     config: options.config,
     redis: options.redis,
