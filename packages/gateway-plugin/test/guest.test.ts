@@ -256,6 +256,17 @@ describe('the decorator', () => {
     expect((await app.rpcBalancer.call('net', 'test_echo')).json()).toBeNull();
   });
 
+  test('a call whose result is larger than may be held is refused, and its node is freed', async () => {
+    const node = await startNode();
+    node.answer = () => ({ stream: 64 * 1024 ** 2 });
+    const { app, upstream } = await startFront([node], { gateway: { batchAnswerLimit: '1mb' } });
+    await expect(app.rpcBalancer.call('net', 'eth_getLogs', [{}])).rejects.toMatchObject({
+      code: 'RPCB_TOO_LARGE',
+    });
+    await waitFor(() => node.inFlight === 0, { what: 'the node to be freed' });
+    expect(upstream('a')).toMatchObject({ inFlight: 0, fails: 0 });
+  });
+
   test('an error of the node is thrown with what the node said', async () => {
     const { app, node } = await startDecorated();
     const call = app.rpcBalancer.call('net', 'test_revert', []);

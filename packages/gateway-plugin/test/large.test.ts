@@ -141,6 +141,16 @@ test('a cut before more than is held has come is repaired elsewhere', async () =
   expect(front.upstream('a').fails).toBe(1);
 });
 
+test('a huge answer that is no good is dropped unread, and the read succeeds elsewhere', async () => {
+  const { front, node, other } = await startStreaming(0);
+  node.answer = () => ({ status: 500, body: 'x'.repeat(32 * MIB) });
+  other.answer = () => ({ result: 'right' });
+  const { json } = await front.call('eth_gasPrice');
+  expect(json.result).toBe('right');
+  await waitFor(() => node.inFlight === 0, { what: 'the node to be freed' });
+  expect(front.upstream('a')).toMatchObject({ fails: 1, inFlight: 0 });
+});
+
 test('the deadline ends an answer that was not taken in time', async () => {
   const { front, node } = await startStreaming(64 * MIB, {
     connectTimeout: 100,
