@@ -56,7 +56,7 @@ test('files that differ in hosts, ports, urls, headers and certificates belong t
   // The same network with its keys in another order and its durations in another unit.
   const reordered = {
     deadlines: { 'eth_*': 25_000, 'debug_*': '1m' },
-    probe: { attempts: 1, timeout: 300, interval: 200 },
+    probe: { attempts: 1, timeout: 3000, interval: 200 },
   };
   const redisHere = { url: `unix://${redis.socketPath}`, username: 'default', password: 'any' };
   const ofSidecar = (maxLagBlocks: number) => ({
