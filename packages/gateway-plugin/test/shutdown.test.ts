@@ -63,7 +63,11 @@ describe('stopping', () => {
         what: 'new connections to be refused',
       },
     );
-    expect((await call).json.result).toBe('late');
+    const { json, headers } = await call;
+    expect({ result: json.result, connection: headers.connection }).toEqual({
+      result: 'late',
+      connection: 'close',
+    });
     expect(await gateway.process.exited).toEqual({ code: 0, signal: null });
     expect(node.hits()).toBe(1);
   });
