@@ -1,0 +1,158 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { type Anvil, startAnvil } from '../kit/anvil.ts';
+import type { Gateway } from '../kit/gateway.ts';
+import {
+  agreed,
+  LEASE_TTL_MS,
+  LONG,
+  PATIENT_PROBE,
+  sidecarNetwork,
+  startTrio,
+  type Trio,
+} from './cluster.ts';
+import { type SteadyClient, startSteadyClient } from './steady-client.ts';
+import { idOf, upstreamsOf } from './upstreams.ts';
+
+const CHAIN_ID = 31_337;
+const ROUNDS = Array.from({ length: LONG ? 5 : 1 }, (_, at) => at + 1);
+const NODES = ROUNDS.flatMap((round) => [0, 1, 2].map((at) => ({ round, at, id: idOf(at) })));
+
+/** A free lease is looked for every third of its TTL, give or take a quarter of that. */
+const JITTER_MS = (LEASE_TTL_MS / 3) * 1.25;
+/** To acquire, probe, publish and be noticed, on a busy machine. */
+const TAKEOVER_SLACK_MS = 1500;
+
+/** Reads of each client before and after a fault. */
+const READS = 20;
+
+const startNode = (port?: number): Promise<Anvil> =>
+  startAnvil({ blockTimeS: 1, chainId: CHAIN_ID, ...(port !== undefined && { port }) });
+
+describe('three replicas over Redis, three real nodes and two sidecars', () => {
+  let nodes: Anvil[] = [];
+  let trio: Trio;
+  let killed: Set<Gateway>;
+  let clients: SteadyClient[] = [];
+
+  beforeAll(async () => {
+    nodes = await Promise.all([startNode(), startNode(), startNode()]);
+    trio = await startTrio({
+      net: {
+        identity: String(CHAIN_ID),
+        probe: PATIENT_PROBE,
+        failTimeout: '1s',
+        upstreams: upstreamsOf(nodes),
+      },
+    });
+    await trio.wellEverywhere();
+  });
+
+  afterAll(async () => {
+    await trio?.stop();
+    await Promise.all(nodes.map((node) => node.stop()));
+  });
+
+  /** A client on each replica, reading through the whole test. */
+  beforeEach(async () => {
+    killed = new Set();
+    clients = trio.gateways.map((_, at) => startSteadyClient(trio.gateways, killed, 'net', at));
+    onTestFinished(() => Promise.all(clients.map((client) => client.stop())).then(() => {}));
+    await moreReads();
+  });
+
+  const moreReads = () => Promise.all(clients.map((client) => client.more(READS)));
+
+  async function noReadFailed(lost = 0): Promise<void> {
+    await moreReads();
+    await Promise.all(clients.map((client) => client.stop()));
+    expect(clients.flatMap(({ problems }) => problems)).toEqual([]);
+    expect(clients.reduce((sum, client) => sum + client.lost, 0)).toBeLessThanOrEqual(lost);
+  }
+
+  const epochs = async () => (await trio.networks('net')).map(({ ranking }) => ranking?.epoch ?? 0);
+
+  test.each(NODES)(
+    'a killed node is missed by no client, and is back after its restart ($id, round $round)',
+    async ({ at, id }) => {
+      const node = nodes[at];
+      const other = nodes[(at + 1) % nodes.length];
+      if (!node || !other) throw new Error('there is no such node');
+      await node.kill();
+      await trio.reason('net', id, 'unreachable', 'ejected');
+      await moreReads();
+
+      const restarted = await startNode(node.port);
+      nodes[at] = restarted;
+      // It begins with an empty chain, so it has to catch up as a real one would.
+      await restarted.mine(Number(await other.rpc('eth_blockNumber')));
+      await trio.wellEverywhere();
+      await noReadFailed();
+    },
+  );
+
+  test.each(ROUNDS)(
+    'a killed publisher is followed by the other sidecar, with a higher epoch (round %s)',
+    async () => {
+      const first = await trio.publisher('net');
+      const before = Math.max(...(await epochs()));
+      const killedAt = performance.now();
+      await trio.kill(first);
+      await agreed('all replicas to have a ranking of the other sidecar', async () => {
+        for (const epoch of await epochs()) expect(epoch).toBeGreaterThan(before);
+      });
+      expect(performance.now() - killedAt).toBeLessThan(LEASE_TTL_MS + JITTER_MS + TAKEOVER_SLACK_MS);
+      const second = await trio.publisher('net');
+      expect((await sidecarNetwork(second, 'net')).epoch).toBeGreaterThan(before);
+
+      await trio.addSidecar();
+      await trio.wellEverywhere();
+      await noReadFailed();
+    },
+  );
+
+  test.each(ROUNDS)(
+    'a killed replica costs its clients what it had in flight, and nobody else anything (round %s)',
+    async () => {
+      const [victim] = trio.gateways;
+      if (!victim) throw new Error('there is no replica');
+      killed.add(victim);
+      await trio.kill(victim);
+      await moreReads();
+
+      await trio.addGateway();
+      await trio.wellEverywhere();
+      await noReadFailed(1); // Its one client had at most one read in flight.
+    },
+  );
+
+  test.each(ROUNDS)(
+    'a killed Redis is missed by no client, is told by /ready, and is used again after its restart (round %s)',
+    async () => {
+      const before = Math.max(...(await epochs()));
+      await trio.redis.kill();
+      await agreed('all replicas to be degraded', async () => {
+        for (const { statusCode, body } of await readiness()) {
+          expect({ statusCode, status: body.status }).toEqual({ statusCode: 200, status: 'degraded' });
+          expect(body.problems.join()).toMatch(/redis\.url/);
+        }
+      });
+      await moreReads();
+
+      await trio.redis.restart();
+      await agreed('all replicas to be ready and to have a new ranking', async () => {
+        for (const { statusCode, body } of await readiness()) {
+          expect({ statusCode, status: body.status, problems: body.problems }).toEqual({
+            statusCode: 200,
+            status: 'ready',
+            problems: [],
+          });
+        }
+        for (const epoch of await epochs()) expect(epoch).toBeGreaterThan(before);
+      });
+      await trio.wellEverywhere();
+      await noReadFailed();
+    },
+  );
+
+  const readiness = () => Promise.all(trio.gateways.map((gateway) => gateway.ready()));
+});
