@@ -127,7 +127,8 @@ export const KNOWLEDGE: readonly Knowledge[] = [
   },
   {
     what: 'waiting and repeating',
-    pattern: /\bsetTimeout\b|\bsetInterval\b|\bsetImmediate\b/,
+    // One turn of the event loop (setImmediate) is no wait.
+    pattern: /\bsetTimeout\b|\bsetInterval\b/,
     rooms: [
       ...['health-sidecar/src/cycle.ts', 'health-sidecar/src/lease.ts'],
       ...['gateway-plugin/src/upstream/', 'gateway-plugin/src/cluster/', 'gateway-plugin/src/ws/'],

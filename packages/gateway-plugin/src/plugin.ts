@@ -170,11 +170,13 @@ function factsOf(request: FastifyRequest): ClientFacts {
   return { headers, peer: request.socket.remoteAddress, ip, protocol, host, requestId };
 }
 
-function send(reply: FastifyReply, { status, body, retryAfterMs }: Answer, requestId: string): FastifyReply {
+function send(reply: FastifyReply, answer: Answer, requestId: string): FastifyReply {
+  const { status, body, streamBytes = null, retryAfterMs } = answer;
   reply.code(status).header('x-request-id', requestId);
   // RFC 9110 section 10.2.3: whole seconds; rounded up, or clients come too early.
   if (retryAfterMs !== null) reply.header('retry-after', String(Math.ceil(retryAfterMs / 1000)));
   if (body === null) return reply.send();
+  if (streamBytes !== null) reply.header('content-length', String(streamBytes));
   return reply.header('content-type', 'application/json').send(body);
 }
 

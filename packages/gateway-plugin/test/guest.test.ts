@@ -190,6 +190,21 @@ describe('several registrations', () => {
 });
 
 describe('what is passed in', () => {
+  test('one registry for two sibling contexts is refused at boot, with what to do', async () => {
+    const metrics = new Registry();
+    const app = fastify();
+    onTestFinished(() => app.close());
+    for (const name of ['one', 'two']) {
+      const config = {
+        networks: { [name]: { probe: 'off', upstreams: [{ id: 'a', url: 'http://127.0.0.1:1' }] } },
+      } as const;
+      app.register(async (context) => void (await context.register(rpcBalancer, { config, metrics })));
+    }
+    await expect(app.ready()).rejects.toThrow(
+      /registry has our metrics already; register the plugin on the instance/,
+    );
+  });
+
   test('metrics go to the registry that is passed in', async () => {
     const registry = new Registry();
     const app = host();

@@ -80,8 +80,10 @@ test('an answer without a length arrives whole as well', async () => {
 test('an answer that fits what is held and one just above it both arrive', async () => {
   for (const digits of [256 * 1024 - 200, 256 * 1024 + 1]) {
     const { front, node } = await startStreaming(digits);
-    const received = await digestOf(await open(front.origin));
+    const response = await open(front.origin);
+    const received = await digestOf(response);
     expect(received).toEqual({ bytes: node.streams[0]?.bytes, sha256: node.streams[0]?.sha256 });
+    expect(response.headers['content-length']).toBe(String(received.bytes));
     await waitFor(() => front.upstream('a').inFlight === 0, { what: 'the attempt to end' });
     expect(front.upstream('a')).toMatchObject({ fails: 0 });
   }

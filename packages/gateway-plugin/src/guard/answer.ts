@@ -18,6 +18,8 @@ export interface Answer {
   readonly status: number;
   /** Null: no content (nothing but notifications). */
   readonly body: Buffer | Readable | null;
+  /** Of a stream, where the node said it: then a client notices a cut. */
+  readonly streamBytes?: number | null;
   /** The error's code, or `ok`: the label of the request in the metrics. */
   readonly code: ErrorCode | 'ok';
   readonly retryAfterMs: number | null;
@@ -26,7 +28,10 @@ export interface Answer {
 const NULL_ID = Buffer.from('null');
 
 export function answerSingle(call: Call, trip: Trip, requestId: string): Answer {
-  if (trip.stream) return { status: 200, body: trip.stream, code: 'ok', retryAfterMs: null };
+  if (trip.stream) {
+    const { stream: body, streamBytes } = trip;
+    return { status: 200, body, streamBytes, code: 'ok', retryAfterMs: null };
+  }
   if (call.failure) return answerError(errorOf(call.failure, trip), idOf(call), requestId);
   if (call.id === null) return { status: 204, body: null, code: 'ok', retryAfterMs: null };
   return { status: 200, body: call.answer, code: 'ok', retryAfterMs: null };

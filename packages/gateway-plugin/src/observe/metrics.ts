@@ -1,6 +1,6 @@
 // Decides: names, labels and units of the gateway's metrics. Labels are configured ids and closed sets, never URLs or clients.
 // Must not know: when they are scraped.
-import { type ErrorCode, isHard, type StoreHealth } from '@rpc-balancer/shared';
+import { BalancerError, type ErrorCode, isHard, type StoreHealth } from '@rpc-balancer/shared';
 import { Counter, type CounterConfiguration, Gauge, Histogram, Registry } from 'prom-client';
 import { reasonsNow } from '../balance/network-state.ts';
 import type { AttemptListener, Network } from '../upstream/network.ts';
@@ -20,10 +20,19 @@ export interface MetricsSources {
 /** From 1 ms, what a node next door needs, to the default deadline and beyond. */
 const DURATION_BUCKETS_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120];
 
+const REQUESTS = 'rpc_balancer_requests_total';
+
+/** @throws BalancerError `RPCB_CONFIG` when the registry has our metrics from another instance */
 export function createMetrics(sources: MetricsSources, registry = new Registry()): Metrics {
+  if (registry.getSingleMetric(REQUESTS)) {
+    throw new BalancerError('RPCB_CONFIG', {
+      detail:
+        'this metrics registry has our metrics already; register the plugin on the instance that both contexts share, or pass another registry',
+    });
+  }
   const registers = [registry];
   const requests = countOf(registers, {
-    name: 'rpc_balancer_requests_total',
+    name: REQUESTS,
     help: 'Requests answered, by network and code (ok or the error code)',
     labelNames: ['network', 'code'],
   });

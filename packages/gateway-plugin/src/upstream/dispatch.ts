@@ -31,6 +31,8 @@ export interface Answered {
 }
 
 export interface Rest {
+  /** Of the whole body, as the node said it; null where it said nothing. */
+  readonly totalBytes: number | null;
   /** The whole body, beginning included. `onEnd` is called once. */
   stream(onEnd: (end: StreamEnd) => void): Readable;
   /** Nobody wants it. */
@@ -141,7 +143,12 @@ class Attempt implements Dispatcher.DispatchHandler {
     this.#heldBytes += chunk.length;
     if (this.#heldBytes <= this.#holdBytes) return;
     controller.pause();
-    this.#answer({ stream: (onEnd) => this.#open(onEnd), discard: () => this.#abort('not wanted') });
+    const length = this.#headers['content-length'];
+    this.#answer({
+      totalBytes: typeof length === 'string' ? Number(length) : null,
+      stream: (onEnd) => this.#open(onEnd),
+      discard: () => this.#abort('not wanted'),
+    });
   }
 
   onResponseEnd(): void {

@@ -35,6 +35,8 @@ export class Trip {
   readonly attempts: AttemptNote[] = [];
   /** The answer to a single call that is larger than what is held. */
   stream: Readable | null = null;
+  /** Its length as the node said it; null where it said none. */
+  streamBytes: number | null = null;
   /** Why nobody could be picked in the end, and when to come back. */
   reasons: Readonly<Record<string, Reason>> | null = null;
   retryAfterMs: number | null = null;
@@ -77,6 +79,7 @@ export class Trip {
 
   /** Hands a large answer on while it comes; the attempt, and with it the request, ends with its last byte. */
   open(rest: Rest, member: Member, trial: Trial | null): void {
+    this.streamBytes = rest.totalBytes;
     this.attempts.push({ upstream: member.id, outcome: 'answered' });
     this.stream = rest.stream((end) => {
       const verdict = VERDICT_OF_END[end];
