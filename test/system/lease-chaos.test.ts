@@ -84,7 +84,6 @@ test('no gateway ever goes back while publishers are killed and paused and Redis
   await watch.stop();
   const epochs = [...watch.publishers.keys()];
   const fenced = all.filter(({ output }) => output.includes('"end":"fenced"'));
-  console.log({ seed, ...counts, epochs: epochs.length, looks: watch.lookCount, fenced: fenced.length });
   expect(watch.wrong, `seed ${seed}`).toEqual([]);
   expect(epochs.length).toBeGreaterThan(5);
   expect(Math.min(counts.kills, counts.pauses, counts.flushes, counts.restores)).toBeGreaterThan(0);
