@@ -52,6 +52,7 @@ export interface Trio extends Cluster {
 export interface TrioOptions {
   readonly gateways?: number;
   readonly sidecars?: readonly Runtime[];
+  readonly rankingMaxAge?: string;
   /** Stays the caller's. */
   readonly redis?: RedisServer;
 }
@@ -59,9 +60,9 @@ export interface TrioOptions {
 /** Three gateways and two sidecars, on the two runtimes that Node projects use, over one Redis. */
 export async function startTrio(networks: Networks, options: TrioOptions = {}): Promise<Trio> {
   const redis = options.redis ?? (await startRedis());
-  const config = { redis: { url: redis.url }, sidecar: { leaseTtl: LEASE_TTL_MS }, networks };
-  const cluster = createCluster(config);
-  const { gateways = 3, sidecars = ['node', 'bun'] } = options;
+  const { gateways = 3, sidecars = ['node', 'bun'], rankingMaxAge = '30s' } = options;
+  const sidecar = { leaseTtl: LEASE_TTL_MS, rankingMaxAge };
+  const cluster = createCluster({ redis: { url: redis.url }, sidecar, networks });
   await Promise.all([
     ...Array.from({ length: gateways }, () => cluster.addGateway()),
     ...sidecars.map((runtime) => cluster.addSidecar(runtime)),
