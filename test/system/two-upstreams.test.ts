@@ -106,8 +106,10 @@ describe('when nodes are few', () => {
 
   describe('while it runs', () => {
     beforeAll(async () => {
-      for (const { network } of ROWS)
+      for (const { network } of ROWS) {
+        await trio.reason(network, 'a', null);
         await trio.reason(network, idOf((nodes.get(network)?.length ?? 1) - 1), null);
+      }
       await Promise.all(ROWS.map(({ network, goBad }) => goBad(nodes.get(network) ?? [])));
     });
 
