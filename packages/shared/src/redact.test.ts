@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createRedactor, FOREIGN_TEXT_CHARS, foreignText, HIDDEN, redactUrl, urlSecrets } from './redact.ts';
+import {
+  createRedactor,
+  FOREIGN_TEXT_CHARS,
+  foreignText,
+  HIDDEN,
+  redactUrl,
+  shownKey,
+  urlSecrets,
+} from './redact.ts';
 
 const secret = fc.stringMatching(/^[A-Za-z0-9]{6,40}$/);
 
@@ -85,5 +93,19 @@ describe('foreignText', () => {
     expect(foreignText('a\r\nb\u001b[31m')).toBe('a b [31m');
     expect(foreignText('x'.repeat(200))).toBe('x'.repeat(200));
     expect(foreignText('x'.repeat(201))).toBe(`${'x'.repeat(200)}…`);
+  });
+});
+
+describe('shownKey', () => {
+  test.each([
+    ['maxLagBlocks', 'maxLagBlocks'],
+    ['debug_*', 'debug_*'],
+    ['http://user:key@node.example/v3/key', 'http…'],
+    ['authorization: Bearer key', 'authorization…'],
+    ['authorization Bearer key', 'authorization…'],
+    ['x'.repeat(65), `${'x'.repeat(64)}…`],
+    ['', ''],
+  ])('shows %j as %j', (key, shown) => {
+    expect(shownKey(key)).toBe(shown);
   });
 });

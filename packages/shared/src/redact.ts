@@ -7,6 +7,9 @@ export const HIDDEN = '***';
 /** Longest foreign text (a node's or a library's) that any output of ours repeats, in characters. */
 export const FOREIGN_TEXT_CHARS = 200;
 
+/** Longest key that is repeated whole: all of ours are shorter. */
+const KEY_CHARS_MAX = 64;
+
 /** Shorter pieces of a URL ("v3", "rpc") are ordinary words: replacing them would only garble a text. */
 const SECRET_CHARS_MIN = 6;
 
@@ -47,6 +50,12 @@ export function foreignText(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out
   const plain = text.replace(/[\u0000-\u001f\u007f]+/g, ' ');
   return plain.length > FOREIGN_TEXT_CHARS ? `${plain.slice(0, FOREIGN_TEXT_CHARS)}…` : plain;
+}
+
+/** A key of the configuration as it may be shown: what follows its first word may be a credential (a URL, a header). */
+export function shownKey(key: string): string {
+  const [word = ''] = key.slice(0, KEY_CHARS_MAX).split(/[\s:]/, 1);
+  return word.length === key.length ? key : `${word}…`;
 }
 
 /** Undoes percent-encoding where it is one. */

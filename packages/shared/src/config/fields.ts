@@ -2,7 +2,7 @@
 // Must not know: which key a scalar belongs to.
 import { closest, distance } from 'fastest-levenshtein';
 import { z } from 'zod';
-import { redactUrl } from '../redact.ts';
+import { redactUrl, shownKey } from '../redact.ts';
 
 const DURATION_UNITS_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
 const SIZE_UNITS_BYTES = { b: 1, kb: 1024, mb: 1024 ** 2, gb: 1024 ** 3 } as const;
@@ -23,7 +23,7 @@ function unknownKeys(keys: readonly string[], known: readonly string[]): string 
     const nearest = closest(key, known);
     const edits = distance(key, nearest);
     const near = edits <= SUGGESTION_EDITS_MAX && edits < nearest.length;
-    return `unknown key "${key}"; ${near ? `did you mean "${nearest}"?` : `known keys: ${known.join(', ')}`}`;
+    return `unknown key "${shownKey(key)}"; ${near ? `did you mean "${nearest}"?` : `known keys: ${known.join(', ')}`}`;
   });
   return lines.join('; ');
 }

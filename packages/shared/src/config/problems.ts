@@ -2,6 +2,7 @@
 // Must not know: what the keys mean.
 import type { z } from 'zod';
 import { BalancerError } from '../errors.ts';
+import { shownKey } from '../redact.ts';
 
 export interface Problem {
   /** Such as `networks.mainnet.upstreams[0].url`; empty for the document itself. */
@@ -50,7 +51,8 @@ function messageOf(issue: Issue): string {
 function pathText(path: readonly PropertyKey[]): string {
   return path.reduce<string>((text, key) => {
     if (typeof key === 'number') return `${text}[${key}]`;
-    return text === '' ? String(key) : `${text}.${String(key)}`;
+    const shown = shownKey(String(key));
+    return text === '' ? shown : `${text}.${shown}`;
   }, '');
 }
 
