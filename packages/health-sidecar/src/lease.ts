@@ -93,8 +93,8 @@ export function keepLease(options: LeaseOptions): LeaseKeeper {
     losing.abort();
     await renewing;
     if (end === 'fenced') options.onFenced();
+    onChange(null); // Before another can have it: never do two say that they hold it.
     await Promise.race([release(lease), pause(RELEASE_MS, undefined, { ref: false })]);
-    onChange(null);
     log.info({ network, epoch: lease.epoch, end }, 'holds the lease no more');
     return end;
 

@@ -44,6 +44,24 @@ test('a sidecar that stops hands its lease over within a second, with a higher e
   expect(neverGoesBack(two.rankings)).toBe(true);
 });
 
+test('a sidecar says that it holds the lease no more before it gives it back', async () => {
+  const [node] = await startNodes({});
+  if (!node) throw new TypeError('a node was started');
+  const store = createMemoryStore(monotonicNow);
+  let holdsAtRelease: boolean | undefined;
+  const watched: Store = {
+    ...store,
+    release(lease) {
+      holdsAtRelease = holds(staged);
+      return store.release(lease);
+    },
+  };
+  const staged = stage({ config: configOf({ main: network([node]) }), store: watched });
+  await staged.ranked('its rankings', ({ seq }) => seq > 0);
+  await staged.sidecar.stop();
+  expect(holdsAtRelease).toBe(false);
+});
+
 test('each network has a lease of its own', async () => {
   const [node] = await startNodes({});
   if (!node) throw new TypeError('a node was started');
