@@ -288,6 +288,19 @@ describe('throttled upstreams', () => {
     expect(a.throttledUntil - clock.now()).toBe(1000);
   });
 
+  test('refusals of attempts that were in flight together make one wait, not one longer than the other', () => {
+    const { a, clock, settle, state } = pair({ failTimeout: 10_000 });
+    const burst = Array.from({ length: 20 }, () => attempt(state, clock.now())).filter(
+      (begun) => begun?.member === a,
+    );
+    expect(burst.length).toBeGreaterThan(1);
+    for (const begun of burst) settle(begun, throttled());
+    expect(a.throttledUntil - clock.now()).toBe(1000);
+    clock.advance(1000);
+    settle(attempt(state, clock.now()), throttled());
+    expect(a.throttledUntil - clock.now()).toBe(2000);
+  });
+
   test('no upstream is kept away for longer than the fail timeout, whatever it asks for', () => {
     const { a, attemptA, clock } = pair({ failTimeout: 10_000 });
     attemptA(throttled('86400'));

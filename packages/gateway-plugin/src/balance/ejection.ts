@@ -59,8 +59,12 @@ export function recordNothing(member: Member, trial: Trial | null): void {
   if (trial && member.checkedAt === trial.begunAt) member.checkedAt = trial.checkedBefore;
 }
 
-/** @param retryAfterMs what the upstream asked for; null where it named none */
+/**
+ * Refusals of attempts that were out together say the same thing: only one that comes after the wait makes it longer.
+ * @param retryAfterMs what the upstream asked for; null where it named none
+ */
 export function recordThrottled(member: Member, now: number, retryAfterMs: number | null): void {
+  if (retryAfterMs === null && now < member.throttledUntil) return;
   const waitMs = retryAfterMs ?? member.throttleMs;
   if (retryAfterMs === null) member.throttleMs = Math.min(member.throttleMs * 2, member.failTimeoutMs);
   const until = now + Math.min(waitMs, member.failTimeoutMs);
