@@ -13,8 +13,8 @@ const CONNECTIONS_MAX = 256;
 
 const MAX_FAILS = 3;
 
-/** Fast faults cost one more attempt; this is far from any timeout of ours, and all that a busy machine may add. */
-const SLACK_MS = 2000;
+/** What a busy machine may add to a read; less than the default read timeout of 10 s, for which no read may wait. */
+const SLACK_MS = 6000;
 
 /**
  * A hanging node costs the reads that it holds this much each. Short here, so that the run is short; what bounds it
@@ -54,39 +54,22 @@ const MODES = [
   { mode: 'three replicas over Redis', start: startTrio },
 ];
 
-/** The nodes of each network, and how many requests each has had at once. */
-interface Stage {
-  readonly nodes: ReadonlyMap<string, readonly FakeNode[]>;
-  readonly peaks: ReadonlyMap<FakeNode, () => number>;
-}
+type Stage = ReadonlyMap<string, readonly FakeNode[]>;
 
+/** Nodes of its own for each network. */
 async function startStage(): Promise<Stage> {
   const names = [...ROWS.map(({ fault }) => fault), ...PROBED_ROWS.map(({ network }) => network)];
-  const started = await Promise.all(names.map(async (name) => [name, await startChain({}, {}, {})] as const));
-  const nodes = new Map<string, readonly FakeNode[]>(started);
-  const peaks = new Map([...nodes.values()].flat().map((node) => [node, watchPeak(node)]));
-  return { nodes, peaks };
+  return new Map(await Promise.all(names.map(async (name) => [name, await startChain({}, {}, {})] as const)));
 }
 
-/** The most requests that a node had in flight when one more arrived. */
-function watchPeak(node: FakeNode): () => number {
-  const record = node.record.bind(node);
-  let peak = 0;
-  node.record = (...facts) => {
-    peak = Math.max(peak, node.inFlight);
-    record(...facts);
-  };
-  return () => peak;
-}
-
-function networksOf({ nodes }: Stage): Networks {
+function networksOf(stage: Stage): Networks {
   const rows = ROWS.map(({ fault, network }) => [
     fault,
-    { maxFails: MAX_FAILS, ...network, upstreams: upstreamsOf(nodes.get(fault) ?? []) },
+    { maxFails: MAX_FAILS, ...network, upstreams: upstreamsOf(stage.get(fault) ?? []) },
   ]);
   const probed = PROBED_ROWS.map(({ network }) => [
     network,
-    { probe: QUICK_PROBE, upstreams: upstreamsOf(nodes.get(network) ?? []) },
+    { probe: QUICK_PROBE, upstreams: upstreamsOf(stage.get(network) ?? []) },
   ]);
   return Object.fromEntries([...rows, ...probed]);
 }
@@ -104,28 +87,37 @@ async function wastedOf(replica: Program, network: string, upstream: string): Pr
   return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
 }
 
+interface Run {
+  readonly report: LoadReport;
+  /** The most reads that this replica had at once, and so an upper bound of its attempts in flight on any node. */
+  readonly peak: number;
+}
+
 /** Reads at a steady rate, spread over the replicas; `onTurn` comes when the warm part is over. */
-function readUnderLoad(
-  replicas: readonly Program[],
-  network: string,
-  onTurn: () => void,
-): Promise<LoadReport[]> {
+function readUnderLoad(replicas: readonly Program[], network: string, onTurn: () => void): Promise<Run[]> {
   const ratePerS = RATE_PER_S / replicas.length;
   const turn = Math.round((ratePerS * WARM_MS) / 1000);
   return Promise.all(
-    replicas.map(({ url }, at) =>
-      runLoad({
+    replicas.map(async ({ url }, at) => {
+      let inFlight = 0;
+      let peak = 0;
+      const report = await runLoad({
         url: `${url}/${network}`,
         ratePerS,
         durationMs: WARM_MS + BAD_MS,
         maxConnections: Math.floor(CONNECTIONS_MAX / replicas.length),
         makeCall(index) {
+          peak = Math.max(peak, ++inFlight);
           if (at === 0 && index === turn) onTurn();
           return { body: balanceCall(index) };
         },
-        check: ({ text }, index) => text === balanceAnswer(index),
-      }),
-    ),
+        check({ text }, index) {
+          inFlight--;
+          return text === balanceAnswer(index);
+        },
+      });
+      return { report, peak };
+    }),
   );
 }
 
@@ -141,22 +133,22 @@ describe.each(MODES)('$mode', ({ start }) => {
 
   afterAll(async () => {
     await cluster?.stop();
-    await Promise.all([...(stage?.nodes.values() ?? [])].flat().map((node) => node.stop()));
+    await Promise.all([...(stage?.values() ?? [])].flat().map((node) => node.stop()));
   });
 
   function stageOf(network: string) {
-    const nodes = stage?.nodes.get(network);
-    if (!stage || !cluster || !nodes) throw new Error('nothing was started');
-    return { nodes, cluster, peakOf: (node: FakeNode) => stage?.peaks.get(node)?.() ?? 0 };
+    const nodes = stage?.get(network);
+    if (!cluster || !nodes) throw new Error('nothing was started');
+    return { nodes, cluster };
   }
 
   test.each(ROWS)('answers every read rightly while the busiest node goes bad by $fault', async (row) => {
     const { fault, costMs = 0 } = row;
-    const { nodes, cluster, peakOf } = stageOf(fault);
+    const { nodes, cluster } = stageOf(fault);
     const { gateways } = cluster;
     let bad: FakeNode | undefined;
 
-    const reports = await readUnderLoad(gateways, fault, () => {
+    const runs = await readUnderLoad(gateways, fault, () => {
       bad = nodes.toSorted((a, b) => b.reads - a.reads)[0];
       if (!bad) return;
       bad.lateMs = LATE_MS;
@@ -164,14 +156,13 @@ describe.each(MODES)('$mode', ({ start }) => {
       else bad.mode = fault;
     });
 
-    expect(reports.flatMap(({ notes }) => notes)).toEqual([]);
-    for (const { failed, wrong, worstMs } of reports) {
-      expect({ failed, wrong }).toEqual({ failed: 0, wrong: 0 });
-      expect(worstMs).toBeLessThan(costMs + SLACK_MS);
+    for (const { report } of runs) {
+      expect(report).toMatchObject({ failed: 0, wrong: 0, notes: [] });
+      expect(report.worstMs).toBeLessThan(costMs + SLACK_MS);
     }
-    const [at, peak] = bad ? [nodes.indexOf(bad), peakOf(bad)] : [-1, 0];
-    const wasted = await Promise.all(gateways.map((replica) => wastedOf(replica, fault, idOf(at))));
-    for (const count of wasted) expect(count).toBeLessThanOrEqual(MAX_FAILS + peak);
+    const id = idOf(bad ? nodes.indexOf(bad) : -1);
+    const wasted = await Promise.all(gateways.map((replica) => wastedOf(replica, fault, id)));
+    for (const [at, { peak }] of runs.entries()) expect(wasted[at]).toBeLessThanOrEqual(MAX_FAILS + peak);
     // A late answer is an answer. All else must have met the fault, or the test has shown nothing.
     if (fault !== 'late') expect(Math.max(...wasted)).toBeGreaterThan(0);
   });
