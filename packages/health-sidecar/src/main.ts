@@ -124,12 +124,17 @@ async function main(): Promise<void> {
 /** Each change once: a store out of reach is no reason to end, but somebody should read why. */
 function logHealth(store: Store, log: Log): void {
   let told: string | null = null;
+  let toldRisk: string | null = null;
   store.onHealth(({ connected, problem, evictionRisk }) => {
-    const text = problem ?? evictionRisk ?? (connected ? 'connected' : null);
-    if (text === null || text === told) return;
+    const text = problem ?? (connected ? 'connected' : told);
+    if (text !== told && problem !== null) {
+      log.warn({ problem, connected }, 'the store has a problem; going on and trying again');
+    } else if (text !== told) log.info({}, 'the store is connected');
+    if (evictionRisk !== null && evictionRisk !== toldRisk) {
+      log.warn({ problem: evictionRisk }, 'the store may evict control keys');
+    }
     told = text;
-    if (text === 'connected') log.info({}, 'the store is connected');
-    else log.warn({ problem: text, connected }, 'the store has a problem; going on and trying again');
+    toldRisk = evictionRisk;
   });
 }
 

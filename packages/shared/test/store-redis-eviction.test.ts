@@ -57,6 +57,22 @@ test('where INFO is not permitted nothing is known and nothing fails', async () 
   expect(store.health()).toEqual({ connected: true, problem: null, evictionRisk: null });
 });
 
+test('a risk that is known stays known while INFO is not answered', async () => {
+  const server = await start(
+    [...LIMIT, '--maxmemory-policy', 'allkeys-lru'],
+    ['anna on >s3cret-word ~* &* +@all'],
+  );
+  const { store, seen } = await healthOf({ url: server.url, username: 'anna', password: 's3cret-word' });
+  await server.cli('acl', 'setuser', 'anna', '-info');
+  await server.cli('client', 'kill', 'type', 'normal', 'skipme', 'yes');
+  const refusals = async () => (await server.cli('acl', 'log')) as unknown[]; // ACL LOG answers a list.
+  await waitFor(async () => (await refusals()).length > 0, { what: 'the refusal of INFO' });
+  await waitFor(() => store.health().connected, { what: 'the next connection' });
+  await store.readRanking('main'); // Sent after the refusal on the same connection.
+  expect(store.health().evictionRisk).toContain('allkeys-lru');
+  expect(seen.filter(({ evictionRisk }) => evictionRisk === null).length).toBeLessThanOrEqual(1);
+});
+
 test('a policy that was changed is seen with the next connection', async () => {
   const server = await start([...LIMIT, '--maxmemory-policy', 'allkeys-lru']);
   const { store } = await healthOf({ url: server.url });

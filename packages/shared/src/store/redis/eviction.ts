@@ -2,14 +2,14 @@
 // Must not know: when to ask.
 import { type Client, isCluster } from './client.ts';
 
-/** The risk of the worst server, or null when there is none or INFO is not permitted: then nothing is known. */
-export async function findEvictionRisk(client: Client): Promise<string | null> {
+/** The risk of the worst server, or null when there is none; undefined where INFO was not answered: nothing new is known. */
+export async function findEvictionRisk(client: Client): Promise<string | null | undefined> {
   const servers = isCluster(client) ? client.nodes('master') : [client];
   try {
     const answers = await Promise.all(servers.map((server) => server.info('memory')));
     return answers.map(evictionRiskIn).find((risk) => risk !== null) ?? null;
   } catch {
-    return null;
+    return undefined;
   }
 }
 

@@ -94,7 +94,7 @@ export function createRedisStore(options: RedisStoreOptions): Store {
 
   async function checkEviction(): Promise<void> {
     const risk = await findEvictionRisk(commands);
-    if (!closed) health.setEvictionRisk(risk);
+    if (!closed && risk !== undefined) health.setEvictionRisk(risk);
   }
 
   /**
