@@ -22,6 +22,11 @@ async function clusterOver(policy: string) {
   await looked(2);
   await redis.cli('client', 'kill', 'type', 'normal', 'skipme', 'yes');
   await looked(4);
+  const reached = async () => {
+    const stores = await Promise.all([front.status(), side.status()]);
+    return stores.every(({ store }) => store.connected && store.problem === null);
+  };
+  await waitFor(reached, { what: 'both connections of both' });
   const ranked = async () => (await front.ready()).body.networks.main.problems.length === 0;
   await waitFor(ranked, { what: 'a ranking' });
   return { front, side };

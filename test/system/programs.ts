@@ -42,7 +42,8 @@ function endsWithTest<Started extends Program>(program: Started): Started {
   return program;
 }
 
-const MAINS = {
+/** Where the programs begin. */
+export const MAINS = {
   gateway: inRepo('packages', 'gateway-plugin', 'src', 'bin.ts'),
   sidecar: inRepo('packages', 'health-sidecar', 'src', 'main.ts'),
 } as const;

@@ -26,6 +26,8 @@ export interface Plants {
   readonly redis: RedisServer;
   /** Two ways to write the same cluster; networks `main` (one node is well) and `dark` (none is). */
   readonly configs: readonly [object, object];
+  /** A key that looks like PEM and is none. */
+  readonly badKey: object;
   readonly wrongPassword: object;
   readonly wrongTls: object;
   readonly env: Readonly<Record<string, string>>;
@@ -68,11 +70,11 @@ export async function plant(): Promise<Plants> {
       ...{ id: 'tls', url: `https://127.0.0.1:${await tlsNode(certificates)}/${secret('tls')}`, maxFails: 0 },
       tls: { ca, cert, key },
     },
-    {
-      ...{ id: 'pem', url: `https://${dead}/${secret('pem')}`, maxFails: 0 },
-      tls: { ca, cert, key: badKey },
-    },
   ];
+  const pem = {
+    ...{ id: 'pem', url: `https://${dead}/${secret('pem')}`, maxFails: 0 },
+    tls: { ca, cert, key: badKey },
+  };
   const own = `${secret('user')}:${secret('info%40pw')}`;
   const good = { id: 'well', url: `http://${own}@127.0.0.1:${well.port}`, tier: 'fallback' };
   // A client's read goes to the bad ones first and to the good one last.
@@ -82,6 +84,7 @@ export async function plant(): Promise<Plants> {
     dark: { ...shared, upstreams: bad },
   };
   const rest = { sidecar: { leaseTtl: '1s' }, networks };
+  const ofBadKey = { ...rest, networks: { dark: { ...shared, upstreams: [...bad, pem] } } };
   const address = `127.0.0.1:${redis.port}`;
   return {
     ...{ redis, env, well, echoes },
@@ -89,6 +92,11 @@ export async function plant(): Promise<Plants> {
       { redis: { url: `redis://anna:${secret('url%2Fpw%40at')}@${address}` }, ...rest },
       { redis: { url: `redis://${address}`, username: 'berta', password: '${REDIS_PW}' }, ...rest },
     ],
+    badKey: {
+      // A cluster of its own, so that its sidecar gets the lease.
+      redis: { url: `redis://${address}`, username: 'berta', password: '${REDIS_PW}', clusterId: 'other' },
+      ...ofBadKey,
+    },
     wrongPassword: { redis: { url: `redis://anna:${secret('wrong%2Fpw')}@${address}` }, ...rest },
     wrongTls: {
       redis: { url: `rediss://${address}`, password: secret('tlspw'), tls: { ca, cert, key } },

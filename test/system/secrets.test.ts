@@ -3,12 +3,13 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { parseConfig } from '@rpc-balancer/shared';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { configFile, temporaryDirectory } from '../kit/paths.ts';
+import { startProcess } from '../kit/process.ts';
 import type { Program } from '../kit/program.ts';
 import type { RedisServer } from '../kit/redis.ts';
 import { waitFor } from '../kit/wait.ts';
-import { callText, gateway, run, sidecar } from './programs.ts';
+import { callText, gateway, MAINS, run, sidecar } from './programs.ts';
 import { MARK, plant } from './secret-plants.ts';
 
 /** What was emitted, by where. */
@@ -103,7 +104,8 @@ async function detailsOf(one: Program): Promise<string> {
 test('no secret of the configuration is in logs, metrics, status, answers or Redis', {
   timeout: 120_000,
 }, async () => {
-  const { redis, configs, env, well, echoes, wrongPassword, wrongTls, furtherSecrets } = await plant();
+  const { redis, configs, env, well, echoes, badKey, wrongPassword, wrongTls, furtherSecrets } =
+    await plant();
   const [first, second] = await Promise.all(configs.map((config) => gateway({ config, env })));
   const one = await sidecar({ config: configs[0], env });
   const emitted: Emitted = [];
@@ -130,7 +132,19 @@ test('no secret of the configuration is in logs, metrics, status, answers or Red
   await strange.process.waitForOutput(/the store has a problem/);
   await look('the sidecar with TLS where there is none', strange);
 
-  const programs = { ...gateways, 'sidecar 1': one, 'sidecar 2': two, refused, strange };
+  // Whether such a gateway starts is not the question here.
+  const args = [MAINS.gateway, '--config', configFile(badKey), '--port', '0'];
+  const unreadable = startProcess({ command: process.execPath, args, env });
+  onTestFinished(() => unreadable.kill());
+  await unreadable.waitForOutput(/listening|not valid/);
+  await unreadable.stop();
+  emitted.push(['the output of a gateway with a bad key', unreadable.output]);
+  const reading = await sidecar({ config: badKey, env });
+  const hasProbed = async () => JSON.stringify(await reading.status()).includes('"pem"');
+  await waitFor(hasProbed, { what: 'a probe with a bad key' });
+  await look('the sidecar with a bad key', reading);
+
+  const programs = { ...gateways, 'sidecar 1': one, 'sidecar 2': two, refused, strange, reading };
   for (const program of Object.values(programs)) await program.stop();
   for (const [name, { output }] of Object.entries(programs)) emitted.push([`the output of ${name}`, output]);
 
