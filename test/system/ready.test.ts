@@ -73,6 +73,9 @@ test('a required network that nobody can serve makes the replica unready, and an
     [503, 'unavailable', 'down'],
     [200, 'degraded', 'down'],
   ]);
+  // A probe that the death cut off is probe_failed; the next one finds nobody.
+  const reasons = async () => (await readyAt(strict, '/mortal')).body.reasons;
+  await waitFor(async () => (await reasons())['geth-a'] === 'unreachable', { what: 'the next probe' });
   expect(await Promise.all([readyAt(strict, '/live'), readyAt(strict, '/mortal')])).toMatchObject([
     { statusCode: 200, body: { state: 'ok' } },
     { statusCode: 503, body: { state: 'down', required: true, reasons: { 'geth-a': 'unreachable' } } },
