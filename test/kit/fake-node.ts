@@ -10,7 +10,7 @@ import { serve } from './fake-serve.ts';
 import type { Streamed } from './fake-stream.ts';
 
 export { balanceOf } from './fake-chain.ts';
-export { type FakeCall, PROBE_METHODS } from './fake-methods.ts';
+export type { FakeCall } from './fake-methods.ts';
 export type { FakeNodeOptions, Mode, Override, RecordedRequest } from './fake-script.ts';
 
 /** Oldest requests are forgotten first. */

@@ -74,7 +74,8 @@ test('a required network that nobody can serve makes the replica unready, and an
     [200, 'degraded', 'down'],
   ]);
   // A probe that the death cut off is probe_failed; the next one finds nobody.
-  const reasons = async () => (await readyAt(strict, '/mortal')).body.reasons;
+  const reasons = async (): Promise<Record<string, string>> =>
+    ((await readyAt(strict, '/mortal')).body as { reasons: Record<string, string> }).reasons;
   await waitFor(async () => (await reasons())['geth-a'] === 'unreachable', { what: 'the next probe' });
   expect(await Promise.all([readyAt(strict, '/live'), readyAt(strict, '/mortal')])).toMatchObject([
     { statusCode: 200, body: { state: 'ok' } },

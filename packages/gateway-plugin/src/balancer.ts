@@ -1,6 +1,5 @@
 // Decides: what the host's code may ask of us: `fastify.rpcBalancer`. One for all registrations on an instance.
 // Must not know: Fastify, routes.
-import type { Readable } from 'node:stream';
 import { BalancerError, readEnvelope, type StoreHealth } from '@rpc-balancer/shared';
 import { forward } from './forward.ts';
 import type { Gateway } from './gateway.ts';
@@ -8,7 +7,6 @@ import { errorOf } from './guard/answer.ts';
 import type { Metrics } from './observe/metrics.ts';
 import { type Readiness, readinessOf } from './observe/readiness.ts';
 import { networkStatus, type Status } from './observe/status.ts';
-import type { Call } from './upstream/call.ts';
 import type { Network } from './upstream/network.ts';
 
 /** The result of a call, in the bytes that the node wrote. */
@@ -116,40 +114,31 @@ export class Balancer implements RpcBalancer {
     const body = Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }));
     const cancellation = gateway.enter();
     try {
-      const { calls, trip } = await forward(
+      const holdBytes = network.limits.batchAnswerLimitBytes;
+      const { calls, exchange } = await forward(
         network,
-        { body, suffix: '', headers: [], cancellation },
+        { body, suffix: '', headers: [], cancellation, holdBytes },
         this.options.now,
       );
       const [call] = calls;
-      if (!call || call.failure) throw errorOf(call?.failure ?? { code: 'RPCB_INVALID_REQUEST' }, trip);
-      return resultOf(
-        trip.stream ? await collect(trip.stream, network.limits.batchAnswerLimitBytes) : answerOf(call),
-      );
+      if (!call) throw new BalancerError('RPCB_INVALID_REQUEST');
+      if (exchange.stream) {
+        exchange.stream.destroy();
+        throw errorOf(
+          call,
+          {
+            code: 'RPCB_TOO_LARGE',
+            detail: `the result has more than ${holdBytes} bytes (gateway.batchAnswerLimit)`,
+          },
+          exchange,
+        );
+      }
+      if (call.failure) throw errorOf(call, call.failure, exchange);
+      return resultOf(call.answer ?? Buffer.alloc(0));
     } finally {
       gateway.done(cancellation);
     }
   }
-}
-
-function answerOf(call: Call): Buffer {
-  return call.answer ?? Buffer.alloc(0);
-}
-
-async function collect(stream: Readable, limitBytes: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > limitBytes) {
-      stream.destroy();
-      throw new BalancerError('RPCB_TOO_LARGE', {
-        detail: `the result has more than ${limitBytes} bytes (gateway.batchAnswerLimit)`,
-      });
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }
 
 function resultOf(answer: Buffer): CallResult {

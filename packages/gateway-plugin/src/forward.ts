@@ -1,21 +1,23 @@
 // Decides: THE DATA PATH: read -> pick -> dispatch -> judge -> answer, or round again while judgement and budget allow.
 // Must not know: Fastify, Redis, the control path. Each step is a call to the leaf of that name.
+import type { ErrorCode } from '@rpc-balancer/shared';
 import { beginAttempt, trialWaitMs } from './balance/ejection.ts';
 import type { Member } from './balance/member.ts';
 import { areAllFailed } from './balance/network-state.ts';
 import { pick, refusal } from './balance/pick.ts';
 import { readRequest } from './guard/read.ts';
 import { writeBatch } from './upstream/batch.ts';
-import { type Call, isOpen } from './upstream/call.ts';
+import { type AttemptNote, type Call, isOpen } from './upstream/call.ts';
+import type { CancelReason } from './upstream/cancellation.ts';
 import { dispatch } from './upstream/dispatch.ts';
+import { Exchange, type PassedOn } from './upstream/exchange.ts';
 import { judgeBatch, judgeSingle } from './upstream/judge.ts';
 import type { Network } from './upstream/network.ts';
 import { ANSWERED } from './upstream/outcome.ts';
 import { isForgiven } from './upstream/record.ts';
-import { type Luggage, Trip } from './upstream/trip.ts';
 
 /** What a client asked, as plain data. */
-export interface Incoming extends Luggage {
+export interface Incoming extends PassedOn {
   readonly body: Buffer | null;
 }
 
@@ -23,7 +25,7 @@ export interface Incoming extends Luggage {
 export interface Forwarded {
   readonly batch: boolean;
   readonly calls: readonly Call[];
-  readonly trip: Trip;
+  readonly exchange: Exchange;
 }
 
 /**
@@ -35,59 +37,76 @@ export async function forward(network: Network, incoming: Incoming, now: () => n
     batchLimit: network.limits.batchLimit,
     safetyOf: network.safetyOf,
   });
-  const trip = new Trip(network, incoming, calls, now);
+  const exchange = new Exchange(network, incoming, calls, now);
   try {
     const open = calls.filter(isOpen);
     if (batch) {
       const writes = open.filter((call) => call.safety === 'write');
       const others = open.filter((call) => call.safety !== 'write');
-      await Promise.all([relay(trip, others, 'batch'), relayInOrder(trip, writes)]);
-    } else await relay(trip, open, 'single');
+      await Promise.all([relay(exchange, others, 'batch'), relayInOrder(exchange, writes)]);
+    } else await relay(exchange, open, 'single');
   } finally {
-    if (trip.stream === null) trip.end();
+    if (exchange.stream === null) exchange.end();
   }
-  return { batch, calls, trip };
+  return { batch, calls, exchange };
 }
 
 /** The writes of a batch go one by one: their order may be the order of their nonces. */
-async function relayInOrder(trip: Trip, calls: readonly Call[]): Promise<void> {
-  for (const call of calls) await relay(trip, [call], 'batch');
+async function relayInOrder(exchange: Exchange, calls: readonly Call[]): Promise<void> {
+  for (const call of calls) await relay(exchange, [call], 'batch');
 }
 
 /** Sends the calls together to one upstream after another until each has an answer or a failure. */
-async function relay(trip: Trip, calls: readonly Call[], shape: 'single' | 'batch'): Promise<void> {
-  const { network, now } = trip;
+async function relay(exchange: Exchange, calls: readonly Call[], shape: 'single' | 'batch'): Promise<void> {
+  const { network, now, cancellation } = exchange;
   const tried = new Set<Member>();
-  for (let open = calls, tries = 0; open.length > 0; open = open.filter(isOpen), tries++) {
+  const attempts: AttemptNote[] = [];
+  for (const call of calls) call.attempts = attempts;
+  for (let open = calls, triesLeft = network.config.tries; open.length > 0; open = open.filter(isOpen)) {
+    if (cancellation.reason !== null) return abandon(cancellation.reason, open);
     const begunAt = now();
-    const member = tries < network.config.tries ? pick(network.state, tried, begunAt) : null;
-    if (member === null) return giveUp(trip, open, tries);
+    const member = triesLeft > 0 ? pick(network.state, tried, begunAt) : null;
+    if (member === null) return giveUp(exchange, open, attempts.length);
 
     const trial = beginAttempt(member, begunAt, trialWaitMs(member, areAllFailed(network.state)));
     const single = shape === 'single' ? open[0] : undefined;
     const body = single ? single.bytes : writeBatch(open);
     const reply = await dispatch(
       network.connectionsOf(member),
-      trip.shipment(body, shape),
-      trip.cancellation,
+      exchange.attemptRequest(body, shape),
+      cancellation,
     );
     const endedAt = now();
     const verdict = single ? judgeSingle(reply, single, endedAt) : judgeBatch(reply, open, endedAt);
 
     const rest = reply.kind === 'answered' ? reply.rest : null;
-    if (rest && single && verdict === ANSWERED) return trip.open(rest, member, trial);
+    if (rest && single && verdict === ANSWERED) return exchange.open(rest, member, trial);
     rest?.discard();
-    if (!isForgiven(member, verdict)) tried.add(member);
-    trip.settle(member, verdict, trial, endedAt);
+    // A reset of a kept connection costs no try, and the same upstream may have the next (once, until it succeeds).
+    if (!isForgiven(member, verdict)) {
+      tried.add(member);
+      triesLeft--;
+    }
+    attempts.push(exchange.settle(member, verdict, trial, endedAt));
   }
 }
 
+/** The request is over: nothing further is sent. What is still open has not been sent, or may be sent again. */
+function abandon(reason: CancelReason, open: readonly Call[]): void {
+  fail(open, reason === 'deadline' ? 'RPCB_DEADLINE' : 'RPCB_ATTEMPTS_FAILED');
+}
+
 /** Nobody is left to be tried: what a node has said is the answer, else the reason why nobody is. */
-function giveUp(trip: Trip, open: readonly Call[], tries: number): void {
-  const { reasons, overloaded, retryAfterMs } = refusal(trip.network.state, trip.now());
-  const code = overloaded ? 'RPCB_OVERLOADED' : tries === 0 ? 'RPCB_NO_UPSTREAM' : 'RPCB_ATTEMPTS_FAILED';
-  trip.reasons = reasons;
-  if (code !== 'RPCB_ATTEMPTS_FAILED') trip.retryAfterMs = retryAfterMs;
+function giveUp(exchange: Exchange, open: readonly Call[], attemptCount: number): void {
+  const { reasons, overloaded, retryAfterMs } = refusal(exchange.network.state, exchange.now());
+  const unattempted = attemptCount === 0 ? 'RPCB_NO_UPSTREAM' : 'RPCB_ATTEMPTS_FAILED';
+  const code = overloaded ? 'RPCB_OVERLOADED' : unattempted;
+  exchange.reasons = reasons;
+  if (code !== 'RPCB_ATTEMPTS_FAILED') exchange.retryAfterMs = retryAfterMs;
+  fail(open, code);
+}
+
+function fail(open: readonly Call[], code: ErrorCode): void {
   for (const call of open) {
     if (call.lastResort) call.answer = call.lastResort;
     else call.failure = { code };

@@ -28,6 +28,7 @@ export interface GatewayOptions {
   readonly random: () => number;
   readonly log: Log;
   readonly onAttempt: AttemptListener;
+  readonly onInvalidRanking: (network: string) => void;
 }
 
 export interface Gateway {
@@ -47,8 +48,8 @@ export interface Gateway {
 
 export function createGateway(options: GatewayOptions): Gateway {
   const { config, now, random, log } = options;
+  const networks = openNetworks(options); // First: what is wrong there throws before anything is connected.
   const store = openStore(options);
-  const networks = openNetworks(options);
   const running = new Set<Cancellation>();
   let feed: Feed | null = null;
   let sidecar: Sidecar | null = null;
@@ -62,7 +63,13 @@ export function createGateway(options: GatewayOptions): Gateway {
     store,
     networks,
     start() {
-      feed = startFeed({ networks: () => networks.values(), store, now, log });
+      feed = startFeed({
+        networks: () => networks.values(),
+        store,
+        now,
+        log,
+        onInvalid: options.onInvalidRanking,
+      });
       if (store.kind === 'memory') {
         sidecar = startSidecar({
           config,

@@ -13,8 +13,8 @@ import { createMetrics } from './observe/metrics.ts';
 import { opsRoutes } from './observe/ops.ts';
 import { type ResolvedOptions, type RpcBalancerOptions, resolveOptions } from './options.ts';
 import { type ClientFacts, checkContent, forwardedHeaders, suffixOf } from './request.ts';
+import type { Exchange } from './upstream/exchange.ts';
 import type { Network } from './upstream/network.ts';
-import type { AttemptNote } from './upstream/trip.ts';
 import { VERSION } from './version.ts';
 
 declare module 'fastify' {
@@ -39,6 +39,7 @@ const plugin: FastifyPluginAsync<RpcBalancerOptions> = async (fastify, given) =>
     random: Math.random,
     log: options.logger ?? fastify.log,
     onAttempt: balancer.metrics.onAttempt,
+    onInvalidRanking: balancer.metrics.onInvalidRanking,
   });
   balancer.add(gateway);
 
@@ -84,6 +85,9 @@ function balancerOf(fastify: FastifyInstance, options: ResolvedOptions): Balance
   return balancer;
 }
 
+/** Answered with `RPCB_NOT_FOUND` where a network has the path. OPTIONS is left to a host's CORS. */
+const OTHER_METHODS = ['GET', 'PUT', 'PATCH', 'DELETE'];
+
 type NetworkRequest = FastifyRequest<{ Params: { network: string } }>;
 
 function registerNetworks(
@@ -104,6 +108,10 @@ function registerNetworks(
   routes.setErrorHandler((error, request, reply) => {
     const own = ownError(error, bodyLimit);
     if (own === null) throw error; // The host's hooks throw for the host's error handler.
+    const { network } = request.params as { network?: string }; // of the routes below
+    const name = network ?? root;
+    if (name !== undefined && gateway.networks.has(name))
+      balancer.metrics.onRequest(name, own.code, reply.elapsedTime);
     return send(reply, answerError(own, null, request.id), request.id);
   });
 
@@ -112,16 +120,20 @@ function registerNetworks(
     const network = gateway.networks.get(request.params.network);
     return network ? answer(network, segments + 1, request, reply) : reply.callNotFound();
   };
-  const noSuchRoute = async (request: NetworkRequest, reply: FastifyReply) => {
-    if (!gateway.networks.has(request.params.network)) return reply.callNotFound();
+  const noSuchRoute = async (request: FastifyRequest, reply: FastifyReply) => {
+    const { network = root ?? '' } = request.params as { network?: string }; // of the routes below
+    if (!gateway.networks.has(network)) return reply.callNotFound();
     throw new BalancerError('RPCB_NOT_FOUND', { detail: 'JSON-RPC over HTTP is sent with POST' });
   };
   for (const path of ['/:network', '/:network/*']) {
     routes.post(path, handle);
-    routes.get(path, noSuchRoute);
+    routes.route({ method: OTHER_METHODS, url: path, handler: noSuchRoute });
   }
   const rootNetwork = root === undefined ? undefined : gateway.networks.get(root);
-  if (rootNetwork) routes.post('/', async (request, reply) => answer(rootNetwork, segments, request, reply));
+  if (rootNetwork) {
+    routes.post('/', (request, reply) => answer(rootNetwork, segments, request, reply));
+    routes.route({ method: OTHER_METHODS, url: '/', handler: noSuchRoute });
+  }
 
   async function answer(
     network: Network,
@@ -131,11 +143,13 @@ function registerNetworks(
   ): Promise<FastifyReply> {
     const startedAt = now();
     const requestId = request.id;
+    // The client may have left while the host's hooks ran; then no `close` will come.
+    if (reply.raw.destroyed || request.raw.destroyed) return reply.hijack();
     const cancellation = gateway.enter();
     reply.raw.on('close', () => {
       gateway.done(cancellation);
-      if (!reply.raw.writableFinished) cancellation.cancel('client');
-      else if (isClosing()) endIdleConnections();
+      cancellation.cancel('client'); // Without effect when all is done; a hook of the host may have left a stream unread.
+      if (isClosing() && reply.raw.writableFinished) endIdleConnections();
     });
     let written: Answer;
     try {
@@ -146,10 +160,11 @@ function registerNetworks(
         headers: forwardedHeaders(factsOf(request), network.config.hostHeader),
         cancellation,
       };
-      const { batch, calls, trip } = await forward(network, incoming, now);
+      const { batch, calls, exchange } = await forward(network, incoming, now);
       const [only] = calls;
-      written = batch || !only ? answerBatch(calls, trip, requestId) : answerSingle(only, trip, requestId);
-      if (gateway.config.gateway.exposeHeaders) expose(reply, trip.attempts, balancer.options.instance);
+      written =
+        batch || !only ? answerBatch(calls, exchange, requestId) : answerSingle(only, exchange, requestId);
+      if (gateway.config.gateway.exposeHeaders) expose(reply, exchange, balancer.options.instance);
     } catch (error) {
       if (!(error instanceof BalancerError)) throw error;
       written = answerError(error, null, requestId);
@@ -180,10 +195,9 @@ function send(reply: FastifyReply, answer: Answer, requestId: string): FastifyRe
   return reply.header('content-type', 'application/json').send(body);
 }
 
-function expose(reply: FastifyReply, attempts: readonly AttemptNote[], instance: string): void {
-  reply.header('x-rpcb-attempts', String(attempts.length)).header('x-rpcb-replica', instance);
-  const last = attempts.at(-1);
-  if (last) reply.header('x-rpcb-upstream', last.upstream);
+function expose(reply: FastifyReply, { attemptCount, lastUpstream }: Exchange, instance: string): void {
+  reply.header('x-rpcb-attempts', String(attemptCount)).header('x-rpcb-replica', instance);
+  if (lastUpstream !== null) reply.header('x-rpcb-upstream', lastUpstream);
 }
 
 /** Fastify's own refusals of a body, said in our words; null for what is not about the body. */

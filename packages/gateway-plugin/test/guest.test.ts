@@ -196,8 +196,8 @@ describe('what is passed in', () => {
     onTestFinished(() => app.close());
     for (const name of ['one', 'two']) {
       const config = {
-        networks: { [name]: { probe: 'off', upstreams: [{ id: 'a', url: 'http://127.0.0.1:1' }] } },
-      } as const;
+        networks: { [name]: { probe: 'off' as const, upstreams: [{ id: 'a', url: 'http://127.0.0.1:1' }] } },
+      };
       app.register(async (context) => void (await context.register(rpcBalancer, { config, metrics })));
     }
     await expect(app.ready()).rejects.toThrow(

@@ -15,7 +15,7 @@ export interface Envelope extends Span {
   readonly params?: Span;
   readonly result?: Span;
   readonly error?: Span;
-  /** The same member twice, also in another case: Go takes the last of `method` and `Method`, others refuse. */
+  /** A member twice, or in another case: Go takes `Method` for `method`, others do not. */
   readonly ambiguous: boolean;
 }
 
@@ -47,7 +47,8 @@ export function readEnvelope(bytes: Uint8Array, at = 0): Envelope | null {
     i = skipSpace(bytes, i + 1);
     const end = skipValue(bytes, i);
     if (end === null) return null;
-    if (key !== undefined) {
+    if (key === OTHER_CASE) ambiguous = true;
+    else if (key !== undefined) {
       ambiguous ||= spans[key] !== undefined;
       // A value of which not one byte has come is not there yet.
       if (i < bytes.length) spans[key] = { start: i, end };
@@ -171,7 +172,7 @@ function isScalarByte(byte: number): boolean {
   );
 }
 
-/** The envelope's member that a key names, compared without regard to case; undefined for others. */
+/** The envelope's member that a key names; OTHER_CASE for one that only some would take for it; undefined for others. */
 function keyName(bytes: Uint8Array, start: number, end: number): string | undefined {
   const length = end - start - 2;
   for (const { name, codes } of SPELLED) {
@@ -182,8 +183,12 @@ function keyName(bytes: Uint8Array, start: number, end: number): string | undefi
   if (text.includes('\\')) text = unescaped(text);
   // Go's encoding/json folds U+017F (long s) to an s; raw, it is these two bytes of UTF-8.
   const name = text.replace(/\u017f|\u00c5\u00bf/g, 's').toLowerCase();
-  return MEMBERS.has(name) ? name : undefined;
+  if (!MEMBERS.has(name)) return undefined;
+  return text === name ? name : OTHER_CASE;
 }
+
+/** A member only for those who compare without regard to case, as Go does. */
+const OTHER_CASE = 'in another case';
 
 const MEMBERS = new Set(['jsonrpc', 'id', 'method', 'params', 'result', 'error']);
 

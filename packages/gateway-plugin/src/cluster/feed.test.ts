@@ -21,7 +21,12 @@ function startBench({ ranking, network }: Given = {}) {
   const log: Log = { debug: write, info: write, warn: write, error: write };
   const net = quietNetwork('net', [{}, {}], network);
   const listeners = new Set<(event: StoreEvent | null) => void>();
-  const bench = { stored: ranking ?? null, reads: 0, fails: false };
+  const bench = {
+    refusals: 0,
+    stored: ranking ?? null,
+    reads: 0,
+    fails: false,
+  };
   const store: Store = {
     ...createMemoryStore(clock.now),
     async readRanking() {
@@ -34,7 +39,13 @@ function startBench({ ranking, network }: Given = {}) {
       return () => listeners.delete(listener);
     },
   };
-  const feed = startFeed({ networks: () => [net], store, now: clock.now, log });
+  const feed = startFeed({
+    networks: () => [net],
+    store,
+    now: clock.now,
+    log,
+    onInvalid: () => bench.refusals++,
+  });
   onTestFinished(() => feed.stop());
   return {
     ...{ bench, feed, net, lines, listeners },
@@ -92,7 +103,7 @@ test('an older ranking, none and an unreachable store leave the snapshot as it i
 });
 
 test('a ranking that is no valid document is refused, told and counted', async () => {
-  const { bench, emit, feed, lines, seq } = startBench({ ranking: textOf(1) });
+  const { bench, emit, lines, seq } = startBench({ ranking: textOf(1) });
   await waitFor(() => seq() === 1, { what: 'the first snapshot' });
   for (const [at, stored] of [
     'no JSON',
@@ -101,7 +112,7 @@ test('a ranking that is no valid document is refused, told and counted', async (
   ].entries()) {
     bench.stored = stored;
     emit(EVENT);
-    await waitFor(() => feed.invalidCount === at + 1, { what: 'the refusal' });
+    await waitFor(() => bench.refusals === at + 1, { what: 'the refusal' });
   }
   expect(seq()).toBe(1);
   expect(lines.filter((line) => line.includes('no valid document'))).toHaveLength(3);

@@ -12,32 +12,35 @@ export interface FeedOptions {
   readonly store: Store;
   readonly now: () => number;
   readonly log: Log;
+  /** Told of every ranking that was refused because it is no valid document. */
+  readonly onInvalid: (network: string) => void;
 }
 
 export interface Feed {
-  /** Rankings refused because they were no valid document. */
-  readonly invalidCount: number;
   stop(): Promise<void>;
 }
 
 /** Reads each network's ranking now, after each event, and every {@link POLL_MS}. */
-export function startFeed({ networks, store, now, log }: FeedOptions): Feed {
+export function startFeed({ networks, store, now, log, onInvalid }: FeedOptions): Feed {
   const reading = new Map<string, Promise<void>>();
   const unserved = new Set<string>();
-  let invalidCount = 0;
+  const complaints = new Map<string, string>();
 
   async function read(network: Network): Promise<void> {
     const text = await store.readRanking(network.name);
     if (text === null) return;
     const ranking = decodeRanking(text);
     if ('invalid' in ranking) {
-      invalidCount++;
+      onInvalid(network.name);
+      if (complaints.get(network.name) === ranking.invalid) return;
+      complaints.set(network.name, ranking.invalid);
       log.warn(
         { network: network.name, problem: ranking.invalid },
         'a ranking was refused: it is no valid document',
       );
       return;
     }
+    complaints.delete(network.name);
     const { state } = network;
     const next = nextSnapshot(state.snapshot, ranking, now());
     if (next) state.snapshot = next;
@@ -88,9 +91,6 @@ export function startFeed({ networks, store, now, log }: FeedOptions): Feed {
   refreshAll();
 
   return {
-    get invalidCount() {
-      return invalidCount;
-    },
     async stop() {
       clearInterval(poll);
       unsubscribe();

@@ -4,19 +4,19 @@ import { callOf } from '../../test/calls.ts';
 import { quietNetwork } from '../../test/networks.ts';
 import type { Call, Failure } from '../upstream/call.ts';
 import { Cancellation } from '../upstream/cancellation.ts';
-import { Trip } from '../upstream/trip.ts';
+import { Exchange } from '../upstream/exchange.ts';
 import { type Answer, answerBatch, answerError, answerSingle } from './answer.ts';
 
-function tripOf(calls: readonly Call[]): Trip {
+function exchangeOf(calls: readonly Call[]): Exchange {
   const network = quietNetwork('net', [{}]);
-  const trip = new Trip(
+  const exchange = new Exchange(
     network,
     { suffix: '', headers: [], cancellation: new Cancellation() },
     calls,
     () => 0,
   );
-  onTestFinished(() => trip.end());
-  return trip;
+  onTestFinished(() => exchange.end());
+  return exchange;
 }
 
 const answered = (id: string | undefined, text: string): Call => ({
@@ -32,19 +32,19 @@ const textOf = ({ body }: Answer): string => String(body);
 describe('a single call', () => {
   test('the bytes of the answer are the body', () => {
     const call = answered('1', ' {"x":1} ');
-    expect(answerSingle(call, tripOf([call]), 'r')).toMatchObject({
+    expect(answerSingle(call, exchangeOf([call]), 'r')).toMatchObject({
       status: 200,
       code: 'ok',
       retryAfterMs: null,
     });
-    expect(textOf(answerSingle(call, tripOf([call]), 'r'))).toBe(' {"x":1} ');
+    expect(textOf(answerSingle(call, exchangeOf([call]), 'r'))).toBe(' {"x":1} ');
   });
 
   test('a notification has no content, unless it failed', () => {
     const call = answered(undefined, '');
-    expect(answerSingle(call, tripOf([call]), 'r')).toMatchObject({ status: 204, body: null });
+    expect(answerSingle(call, exchangeOf([call]), 'r')).toMatchObject({ status: 204, body: null });
     const lost = failed(undefined, 'RPCB_ATTEMPTS_FAILED');
-    expect(answerSingle(lost, tripOf([lost]), 'r')).toMatchObject({
+    expect(answerSingle(lost, exchangeOf([lost]), 'r')).toMatchObject({
       status: 502,
       code: 'RPCB_ATTEMPTS_FAILED',
     });
@@ -52,11 +52,11 @@ describe('a single call', () => {
 
   test('a failure carries the id as it was written, network, attempts, reasons and request id', () => {
     const call = failed('"\\u0061"', 'RPCB_NO_UPSTREAM', 'because');
-    const trip = tripOf([call]);
-    trip.attempts.push({ upstream: 'a', outcome: 'failed' });
-    trip.reasons = { a: 'ejected' };
-    trip.retryAfterMs = 1500;
-    const answer = answerSingle(call, trip, 'request-1');
+    const exchange = exchangeOf([call]);
+    call.attempts = [{ upstream: 'a', outcome: 'failed' }];
+    exchange.reasons = { a: 'ejected' };
+    exchange.retryAfterMs = 1500;
+    const answer = answerSingle(call, exchange, 'request-1');
     expect(answer).toMatchObject({ status: 503, code: 'RPCB_NO_UPSTREAM', retryAfterMs: 1500 });
     expect(textOf(answer)).toContain('"id":"\\u0061"');
     expect(JSON.parse(textOf(answer))).toEqual({
@@ -80,7 +80,7 @@ describe('a single call', () => {
 describe('a batch', () => {
   test('answers and failures stand in the order of the calls, with a good status', () => {
     const calls = [answered('1', '"one"'), failed('2', 'RPCB_FATE_UNKNOWN'), answered('3', '"three"')];
-    const answer = answerBatch(calls, tripOf(calls), 'r');
+    const answer = answerBatch(calls, exchangeOf(calls), 'r');
     expect(answer).toMatchObject({ status: 200, code: 'RPCB_FATE_UNKNOWN' });
     const [one, two, three] = JSON.parse(textOf(answer));
     expect([one, two.id, two.error.data.code, three]).toEqual(['one', 2, 'RPCB_FATE_UNKNOWN', 'three']);
@@ -88,13 +88,13 @@ describe('a batch', () => {
 
   test('notifications are left out even when they failed, but not what is no request at all', () => {
     const lost = failed(undefined, 'RPCB_ATTEMPTS_FAILED');
-    expect(answerBatch([lost], tripOf([lost]), 'r')).toMatchObject({
+    expect(answerBatch([lost], exchangeOf([lost]), 'r')).toMatchObject({
       status: 204,
       body: null,
       code: 'RPCB_ATTEMPTS_FAILED',
     });
     const calls = [lost, failed(undefined, 'RPCB_INVALID_REQUEST')];
-    const answers = JSON.parse(textOf(answerBatch(calls, tripOf(calls), 'r')));
+    const answers = JSON.parse(textOf(answerBatch(calls, exchangeOf(calls), 'r')));
     expect(answers.map(({ id }: { id: unknown }) => id)).toEqual([null]);
   });
 });

@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import { BalancerError, type ErrorCode, type Reason } from '@rpc-balancer/shared';
 import { joinAnswers } from '../upstream/batch.ts';
 import { type Call, type Failure, idOf } from '../upstream/call.ts';
-import type { Trip } from '../upstream/trip.ts';
+import type { Exchange } from '../upstream/exchange.ts';
 
 /** What `error.data` tells about a failure besides its code; never a URL and no foreign text. */
 export interface FailureDetails {
@@ -25,23 +25,26 @@ export interface Answer {
   readonly retryAfterMs: number | null;
 }
 
+/** Each failed element of a batch repeats them; the status page has all. */
+const REASONS_MAX = 16;
+
 const NULL_ID = Buffer.from('null');
 
-export function answerSingle(call: Call, trip: Trip, requestId: string): Answer {
-  if (trip.stream) {
-    const { stream: body, streamBytes } = trip;
+export function answerSingle(call: Call, exchange: Exchange, requestId: string): Answer {
+  if (exchange.stream) {
+    const { stream: body, streamBytes } = exchange;
     return { status: 200, body, streamBytes, code: 'ok', retryAfterMs: null };
   }
-  if (call.failure) return answerError(errorOf(call.failure, trip), idOf(call), requestId);
+  if (call.failure) return answerError(errorOf(call, call.failure, exchange), idOf(call), requestId);
   if (call.id === null) return { status: 204, body: null, code: 'ok', retryAfterMs: null };
   return { status: 200, body: call.answer, code: 'ok', retryAfterMs: null };
 }
 
 /** Answers stand in request order; 200 whatever the elements hold. */
-export function answerBatch(calls: readonly Call[], trip: Trip, requestId: string): Answer {
+export function answerBatch(calls: readonly Call[], exchange: Exchange, requestId: string): Answer {
   const answers = calls.flatMap((call) => {
     if (call.id === null && call.failure?.code !== 'RPCB_INVALID_REQUEST') return [];
-    if (call.failure) return [errorBody(errorOf(call.failure, trip), idOf(call), requestId)];
+    if (call.failure) return [errorBody(errorOf(call, call.failure, exchange), idOf(call), requestId)];
     return call.answer ? [call.answer] : [];
   });
   const failed = calls.find((call) => call.failure)?.failure?.code;
@@ -59,12 +62,16 @@ export function answerError(error: BalancerError<unknown>, id: Buffer | null, re
   };
 }
 
-export function errorOf(failure: Failure, trip: Trip): BalancerError<FailureDetails> {
-  const { attempts, reasons, retryAfterMs } = trip;
+export function errorOf(call: Call, failure: Failure, exchange: Exchange): BalancerError<FailureDetails> {
+  const { reasons, retryAfterMs } = exchange;
   return new BalancerError(failure.code, {
     ...(failure.detail !== undefined && { detail: failure.detail }),
     ...(retryAfterMs !== null && { retryAfterMs }),
-    details: { network: trip.network.name, ...(reasons && { reasons }), attempts },
+    details: {
+      network: exchange.network.name,
+      ...(reasons && { reasons: Object.fromEntries(Object.entries(reasons).slice(0, REASONS_MAX)) }),
+      attempts: call.attempts,
+    },
   });
 }
 

@@ -76,6 +76,7 @@ function readCall(bytes: Buffer, parsed: unknown, safetyOf: ReadOptions['safetyO
     failure: wrong === null ? null : { code: 'RPCB_INVALID_REQUEST', detail: wrong },
     lastResort: null,
     doubted: false,
+    attempts: [],
   };
 }
 
@@ -83,6 +84,7 @@ function problemOf(envelope: ReturnType<typeof readEnvelope>, method: unknown): 
   if (envelope === null) return 'a call is an object with "jsonrpc", "id", "method" and "params"';
   if (typeof method !== 'string' || method === '') return '"method" must be a text that is not empty';
   if (method.length > METHOD_CHARS_MAX) return `"method" has more than ${METHOD_CHARS_MAX} characters`;
-  if (envelope.ambiguous) return 'a member stands twice, so nodes would read it differently; send each once';
+  if (envelope.ambiguous)
+    return 'a member stands twice or in another case (such as "Id"), so nodes would read it differently; send "jsonrpc", "id", "method", "params", each once';
   return null;
 }

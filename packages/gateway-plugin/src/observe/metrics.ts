@@ -3,11 +3,13 @@
 import { BalancerError, type ErrorCode, isHard, type StoreHealth } from '@rpc-balancer/shared';
 import { Counter, type CounterConfiguration, Gauge, Histogram, Registry } from 'prom-client';
 import { reasonsNow } from '../balance/network-state.ts';
+import { isStale } from '../balance/snapshot.ts';
 import type { AttemptListener, Network } from '../upstream/network.ts';
 
 export interface Metrics {
   readonly registry: Registry;
   readonly onAttempt: AttemptListener;
+  readonly onInvalidRanking: (network: string) => void;
   onRequest(network: string, code: ErrorCode | 'ok', durationMs: number): void;
 }
 
@@ -48,12 +50,18 @@ export function createMetrics(sources: MetricsSources, registry = new Registry()
     help: 'Attempts, by upstream and outcome',
     labelNames: ['network', 'upstream', 'outcome'],
   });
+  const invalidRankings = countOf(registers, {
+    name: 'rpc_balancer_rankings_invalid_total',
+    help: 'Rankings refused because they were no valid document',
+    labelNames: ['network'],
+  });
   registerGauges(sources, registers);
 
   const observers = new Map<string, Pick<Histogram.Internal<string>, 'observe'>>();
   return {
     registry,
     onAttempt: (network, upstream, outcome) => attempts(network, upstream, outcome),
+    onInvalidRanking: (network) => invalidRankings(network),
     onRequest(network, code, durationMs) {
       requests(network, code);
       const observer = observers.get(network) ?? durations.labels(network);
@@ -152,6 +160,18 @@ function registerGauges({ networks, store, now }: MetricsSources, registers: Reg
     (self) => {
       for (const { name, state } of networks()) {
         if (state.snapshot) self.set({ network: name }, (now() - state.snapshot.acceptedAt) / 1000);
+      }
+    },
+  );
+  gauge(
+    'rpc_balancer_ranking_fresh',
+    '1 while the accepted ranking is not too old, 0 without one',
+    ['network'],
+    (self) => {
+      for (const { name, state } of networks()) {
+        const { snapshot, rankingMaxAgeMs, probed } = state;
+        const fresh = snapshot !== null && !isStale(snapshot, now(), rankingMaxAgeMs);
+        if (probed) self.set({ network: name }, fresh ? 1 : 0);
       }
     },
   );

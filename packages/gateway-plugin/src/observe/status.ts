@@ -1,9 +1,9 @@
 // Decides: what the status document tells of this replica.
 // Must not know: HTTP, URLs.
 import type { Reason, StoreHealth, Tier } from '@rpc-balancer/shared';
-import { isFailed } from '../balance/ejection.ts';
+import { trialWaitMs } from '../balance/ejection.ts';
 import type { Member } from '../balance/member.ts';
-import { reasonsNow } from '../balance/network-state.ts';
+import { areAllFailed, reasonsNow } from '../balance/network-state.ts';
 import { isStale } from '../balance/snapshot.ts';
 import type { Network } from '../upstream/network.ts';
 import { conditionOf, type NetworkCondition } from './readiness.ts';
@@ -108,8 +108,7 @@ function upstreamStatus(
     inFlight: member.inFlight,
     requests: member.requests,
     fails: member.fails,
-    ejectedUntil: isFailed(member, state.members.length)
-      ? Math.round(member.checkedAt + member.failTimeoutMs)
-      : null,
+    ejectedUntil:
+      reason === 'ejected' ? Math.round(member.checkedAt + trialWaitMs(member, areAllFailed(state))) : null,
   };
 }

@@ -1,6 +1,14 @@
 // Decides: what one JSON-RPC call is between the client and the upstreams.
 // Must not know: HTTP, or who answers it.
+
 import type { ErrorCode, Safety, Span } from '@rpc-balancer/shared';
+import type { Outcome } from './outcome.ts';
+
+/** One attempt, as an error tells of it. */
+export interface AttemptNote {
+  readonly upstream: string;
+  readonly outcome: Outcome;
+}
 
 export interface Failure {
   readonly code: ErrorCode;
@@ -22,6 +30,8 @@ export interface Call {
   lastResort: Buffer | null;
   /** A node said "internal error" once; one second opinion is enough. */
   doubted: boolean;
+  /** Those that this call took part in; at most `tries` and a forgiven one. */
+  attempts: readonly AttemptNote[];
 }
 
 /** The id's own bytes: what the client must get back, whatever type it has. */

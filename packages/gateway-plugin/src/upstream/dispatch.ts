@@ -5,7 +5,7 @@ import type { Dispatcher } from 'undici';
 import type { Cancellation, CancelReason } from './cancellation.ts';
 import type { Connections } from './pool.ts';
 
-export interface Shipment {
+export interface AttemptRequest {
   readonly body: Uint8Array;
   /** Appended to the path of the upstream; with its own leading slash and query. */
   readonly suffix: string;
@@ -27,10 +27,10 @@ export interface Answered {
   /** The whole body, or its beginning when `rest` is given. */
   readonly body: Buffer;
   /** What an answer larger than `holdBytes` has beyond `body`; null when that is all. */
-  readonly rest: Rest | null;
+  readonly rest: Remainder | null;
 }
 
-export interface Rest {
+export interface Remainder {
   /** Of the whole body, as the node said it; null where it said nothing. */
   readonly totalBytes: number | null;
   /** The whole body, beginning included. `onEnd` is called once. */
@@ -60,24 +60,29 @@ export interface Cancelled {
 const TIMEOUTS = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'UND_ERR_CONNECT_TIMEOUT']);
 
 /** Sends once. Never rejects: whatever happens is a reply. */
-export function dispatch(to: Connections, shipment: Shipment, cancellation: Cancellation): Promise<Reply> {
+export function dispatch(
+  to: Connections,
+  attemptRequest: AttemptRequest,
+  cancellation: Cancellation,
+): Promise<Reply> {
   return new Promise((resolve) => {
     if (cancellation.reason !== null) {
       resolve({ kind: 'cancelled', reason: cancellation.reason, sent: false });
       return;
     }
-    const attempt = new Attempt(to, shipment.holdBytes, cancellation, resolve);
-    to.pool.dispatch(
-      {
-        path: joinPath(to, shipment.suffix),
-        method: 'POST',
-        headers: shipment.headers.length === 0 ? [...to.headers] : [...to.headers, ...shipment.headers],
-        body: shipment.body,
-        headersTimeout: shipment.readTimeoutMs,
-        bodyTimeout: shipment.readTimeoutMs,
-      },
-      attempt,
-    );
+    const attempt = new Attempt(to, attemptRequest.holdBytes, cancellation, resolve);
+    // `servername` is not in undici's types; without it undici takes the name from `Host`.
+    const options: Dispatcher.DispatchOptions & { servername: string } = {
+      servername: to.serverName,
+      path: joinPath(to, attemptRequest.suffix),
+      method: 'POST',
+      headers:
+        attemptRequest.headers.length === 0 ? [...to.headers] : [...to.headers, ...attemptRequest.headers],
+      body: attemptRequest.body,
+      headersTimeout: attemptRequest.readTimeoutMs,
+      bodyTimeout: attemptRequest.readTimeoutMs,
+    };
+    to.pool.dispatch(options, attempt);
   });
 }
 
@@ -171,7 +176,7 @@ class Attempt implements Dispatcher.DispatchHandler {
     this.#resolve({ kind: 'broken', phase: this.#phase, timedOut, reusedSocket, error });
   }
 
-  #answer(rest: Rest | null): void {
+  #answer(rest: Remainder | null): void {
     const [only] = this.#chunks;
     const body = this.#chunks.length === 1 && only ? only : Buffer.concat(this.#chunks);
     this.#resolve({ kind: 'answered', status: this.#status, headers: this.#headers, body, rest });
@@ -201,6 +206,8 @@ class Attempt implements Dispatcher.DispatchHandler {
         done(error);
       },
     });
+    // Nobody may be reading yet when the deadline ends it; whoever reads hears of the error as well.
+    stream.on('error', () => {});
     this.#stream = stream;
     for (const chunk of this.#chunks) stream.push(chunk);
     this.#chunks.length = 0;

@@ -41,12 +41,48 @@ describe('one call', () => {
     }
   });
 
-  test('behind a status of something in front a read goes elsewhere and the body is kept as last resort', () => {
+  test('behind a status of something in front a read goes elsewhere; only the body of a refusal is kept as last resort', () => {
     const text = '{"jsonrpc":"2.0","id":1,"error":{"code":-32000,"message":"busy"}}';
     for (const status of [429, 502, 503, 504]) {
       const call = callOf('1');
       expect(single(call, answerOf(text, { status })).fate).toBe('open');
-      expect(call.lastResort?.toString()).toBe(text);
+      expect(call.lastResort?.toString()).toBe(status === 429 ? text : undefined);
+    }
+  });
+
+  test('a lost answer to a write is told whatever a node said before', () => {
+    for (const safety of ['write', 'unknown'] as const) {
+      const call = callOf('1', safety);
+      const limited = '{"jsonrpc":"2.0","id":1,"error":{"code":-32005,"message":"limit"}}';
+      expect(single(call, answerOf(limited)).fate).toBe('open');
+      expect(single(call, RESET).fate).toBe('RPCB_FATE_UNKNOWN');
+      expect(call.answer).toBeNull();
+    }
+  });
+
+  test('a refusal of the path, the verb or the size moves on and counts against nobody', () => {
+    for (const status of [404, 405, 413, 414, 415, 431]) {
+      for (const safety of ['read', 'write'] as const) {
+        const call = callOf('1', safety);
+        const verdict = judgeSingle(answerOf('no', { status }), call, 0);
+        expect(verdict).toMatchObject({ outcome: 'failed', counts: false });
+        expect(fateOf(call), `${status} ${safety}`).toBe('open');
+      }
+    }
+    expect(judgeSingle(answerOf('no', { status: 400 }), callOf('1', 'write'), 0).counts).toBe(false);
+  });
+
+  test('an answer whose id is spelled in another way gets the id of the client', () => {
+    const call = callOf('12345678901234567890');
+    single(call, answerOf('{"jsonrpc":"2.0","id":12345678901234567000,"result":1}'));
+    expect(call.answer?.toString()).toBe('{"jsonrpc":"2.0","id":12345678901234567890,"result":1}');
+  });
+
+  test('an error whose text is no text is judged all the same', () => {
+    const deep = `${'['.repeat(60_000)}${']'.repeat(60_000)}`;
+    for (const error of ['{"code":1,"message":{"toString":1}}', `{"code":1,"message":"no","data":${deep}}`]) {
+      const call = callOf('1');
+      expect(single(call, answerOf(`{"jsonrpc":"2.0","id":1,"error":${error}}`)).outcome).toBe('answered');
     }
   });
 
@@ -141,7 +177,7 @@ describe('a batch', () => {
     const unable = '{"id":2,"error":{"code":-32601,"message":"no"}}';
     const calls = [callOf('1'), callOf('2'), callOf('3')];
     const { outcome, fates } = batch(calls, answerOf(`[${ok(0)},${refused},${unable}]`));
-    expect(outcome).toBe('answered');
+    expect(outcome).toBe('throttled'); // What one element met is a limit of the upstream.
     expect(fates.slice(1)).toEqual(['open', 'open']);
     expect(calls[2]?.lastResort?.toString()).toBe(unable.replace('"id":2', '"id":3'));
   });
@@ -154,6 +190,33 @@ describe('a batch', () => {
     }
     const throttled = batch([callOf('1'), callOf('2', 'unknown')], answerOf('', { status: 429 }));
     expect(throttled).toEqual({ outcome: 'throttled', fates: ['open', 'open'] });
+  });
+
+  test('an element that is no answer is as good as missing', () => {
+    for (const element of [
+      '{"jsonrpc":"2.0","id":1}',
+      '{"id":1,"method":"eth_call","params":[]}',
+      '{"id":1,"ID":1,"result":1}',
+    ]) {
+      const calls = [callOf('1'), callOf('2')];
+      expect(batch(calls, answerOf(`[${ok(0)},${element}]`)).fates[1]).toBe('open');
+    }
+  });
+
+  test('an answer of which not one element fits what is held is too large, and no failure of the node', () => {
+    const call = callOf('1');
+    const { outcome, fates } = batch(
+      [call],
+      answerOf('[{"jsonrpc":"2.0","id":0,"result":"0x00', { rest: REST }),
+    );
+    expect({ outcome, fates }).toEqual({ outcome: 'answered', fates: ['RPCB_TOO_LARGE'] });
+  });
+
+  test('one error for the whole batch that does not say that nothing ran is the answer of its writes', () => {
+    const write = callOf('1', 'write');
+    const text = '{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"request timed out"}}';
+    expect(batch([write, callOf('2')], answerOf(text)).fates[1]).toBe('open');
+    expect(write.answer?.toString()).toContain('"id":1,');
   });
 
   test('one error for the whole batch means that nothing of it ran', () => {

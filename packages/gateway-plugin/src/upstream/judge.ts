@@ -7,12 +7,17 @@ import type { Answered, Reply } from './dispatch.ts';
 import {
   ANSWERED,
   goesOn,
+  isAnswer,
+  isFateUnknown,
+  judgeBatchRefusal,
   judgeEnvelope,
   judgeNoJsonRpc,
   judgeNotification,
   judgeTransport,
   MISSING,
+  type Outcome,
   readAnswer,
+  retryAfterMs,
   type Verdict,
 } from './outcome.ts';
 
@@ -23,8 +28,11 @@ export function judgeSingle(reply: Reply, call: Call, now: number): Verdict {
   if (call.id === null && transport === null)
     return settle(call, judgeNotification(reply.status), reply.body, reply);
   const envelope = readAnswer(reply.body, reply.rest !== null);
-  const own = envelope && answersTo(call, reply.body, envelope) ? judgeEnvelope(reply.body, envelope) : null;
-  const body = own === null ? null : reply.body;
+  const own =
+    envelope && answersTo(call, reply.body, envelope)
+      ? judgeEnvelope(reply.body, envelope, waitOf(reply, now))
+      : null;
+  const body = envelope && own ? withOwnId(call, reply, envelope) : null;
   return settle(call, transport ?? own ?? judgeNoJsonRpc(reply.status), body, reply);
 }
 
@@ -35,8 +43,9 @@ export function judgeBatch(reply: Reply, calls: readonly Call[], now: number): V
   if (calls.every((call) => call.id === null))
     return settleAll(calls, judgeNotification(reply.status), reply);
   const batch = readBatch(reply.body, calls.length);
-  if (batch === null) return judgeWhole(reply, calls);
-  if (batch.elements.size === 0 || (!batch.complete && reply.rest === null)) {
+  const waitMs = waitOf(reply, now);
+  if (batch === null) return judgeWhole(reply, calls, waitMs);
+  if (reply.rest === null && (batch.elements.size === 0 || !batch.complete)) {
     return settleAll(calls, judgeNoJsonRpc(reply.status), reply);
   }
   const verdicts = calls.map((call, at) => {
@@ -49,23 +58,23 @@ export function judgeBatch(reply: Reply, calls: readonly Call[], now: number): V
       };
       return ANSWERED;
     }
-    const verdict = element ? judgeEnvelope(element.bytes, element.envelope) : null;
-    const bytes = element && verdict ? restoreId(element, idOf(call) ?? Buffer.from('null')) : null;
+    const verdict =
+      element && isAnswer(element.envelope) ? judgeEnvelope(element.bytes, element.envelope, waitMs) : null;
+    const bytes = element && verdict ? restoreId(element, idOf(call) ?? NULL) : null;
     return settle(call, verdict ?? MISSING, bytes, reply);
   });
-  return verdicts.find((verdict) => verdict.outcome === 'answered') ?? verdicts[0] ?? ANSWERED;
+  // A limit that one element met is a limit of the upstream; otherwise one answer shows that it is well.
+  const telling = (outcome: Outcome) => verdicts.find((verdict) => verdict.outcome === outcome);
+  return telling('throttled') ?? telling('answered') ?? verdicts[0] ?? ANSWERED;
 }
 
 /** One object in answer to a batch: the node's word on the batch as a whole, such as "batch too large". */
-function judgeWhole(reply: Answered, calls: readonly Call[]): Verdict {
+function judgeWhole(reply: Answered, calls: readonly Call[], waitMs: number | null): Verdict {
   const envelope = readAnswer(reply.body, false);
-  const verdict = envelope && judgeEnvelope(reply.body, envelope);
-  if (!envelope || !verdict || envelope.result) return settleAll(calls, judgeNoJsonRpc(reply.status), reply);
-  // Nothing of the batch ran, so that every call may be taken elsewhere; after an internal error nobody knows.
-  const refused = { ...MISSING, nothingRan: verdict.outcome !== 'internal' };
-  const whole = verdict.outcome === 'throttled' ? verdict : refused;
+  const whole = envelope?.error ? judgeBatchRefusal(reply.body, envelope, waitMs) : null;
+  if (!envelope || !whole) return settleAll(calls, judgeNoJsonRpc(reply.status), reply);
   for (const call of calls) {
-    const bytes = restoreId({ bytes: reply.body, envelope }, idOf(call) ?? Buffer.from('null'));
+    const bytes = restoreId({ bytes: reply.body, envelope }, idOf(call) ?? NULL);
     settle(call, whole, bytes, reply);
   }
   return whole;
@@ -82,20 +91,36 @@ function settle(call: Call, verdict: Verdict, bytes: Buffer | null, reply: Reply
     call.answer = bytes ?? Buffer.alloc(0);
     return verdict;
   }
-  if (bytes) call.lastResort = bytes;
+  // Whatever a node said before: this one may have executed it, and that is what the client must know.
+  if (isFateUnknown(verdict, call.safety)) {
+    call.failure = { code: 'RPCB_FATE_UNKNOWN' };
+    return verdict;
+  }
+  if (bytes && verdict.outcome !== 'failed') call.lastResort = bytes;
   const on = goesOn(verdict, call.safety);
   if (on === 'yes' || (on === 'once' && !call.doubted)) {
     call.doubted ||= on === 'once';
     return verdict;
   }
   if (call.lastResort) call.answer = call.lastResort;
-  else call.failure = { code: failureCode(call, verdict, reply) };
+  else call.failure = { code: failureCode(reply) };
   return verdict;
 }
 
-function failureCode(call: Call, verdict: Verdict, reply: Reply): ErrorCode {
-  if (call.safety !== 'read' && verdict.sent) return 'RPCB_FATE_UNKNOWN';
+function failureCode(reply: Reply): ErrorCode {
   return reply.kind === 'cancelled' && reply.reason === 'deadline' ? 'RPCB_DEADLINE' : 'RPCB_ATTEMPTS_FAILED';
+}
+
+/** The body with the id as the client spelled it, where the node spelled the same value in another way. */
+function withOwnId(call: Call, { body, rest }: Answered, envelope: Envelope): Buffer {
+  const own = idOf(call);
+  const theirs = envelope.id && body.subarray(envelope.id.start, envelope.id.end);
+  if (rest !== null || own === null || !theirs || own.equals(theirs) || theirs.equals(NULL)) return body;
+  return restoreId({ bytes: body, envelope }, own);
+}
+
+function waitOf({ headers }: Answered, now: number): number | null {
+  return retryAfterMs(headers['retry-after'], now);
 }
 
 /** Whether an answer carries the call's id; one to a request that a node could not read carries null. */

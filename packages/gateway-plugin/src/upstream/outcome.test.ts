@@ -33,7 +33,7 @@ function ofError(error: unknown): Verdict | null {
 function ofText(text: string, cut = false): Verdict | null {
   const body = Buffer.from(text);
   const envelope = readAnswer(body, cut);
-  return envelope && judgeEnvelope(body, envelope);
+  return envelope && judgeEnvelope(body, envelope, null);
 }
 
 describe('the table', () => {
@@ -41,6 +41,7 @@ describe('the table', () => {
   const of = (outcome: Outcome, facts: Partial<Verdict> = {}): Verdict => ({
     outcome,
     counts: false,
+    lost: false,
     ...sent,
     ...facts,
   });

@@ -15,6 +15,8 @@ export type Outcome =
 
 interface Row {
   readonly counts: boolean;
+  /** The answer, if there was one, is lost. */
+  readonly lost: boolean;
   /** May a read go elsewhere? `once`: one further attempt, since it may well be the request's own fault. */
   readonly read: 'yes' | 'once' | 'no';
   /** May anything else? `unsent`: only while no byte was written. */
@@ -23,14 +25,14 @@ interface Row {
 
 /** Refusals come from something in front of the node, so nothing was executed; method not found likewise. */
 const TABLE: Readonly<Record<Outcome, Row>> = {
-  answered: { counts: false, read: 'no', other: 'no' },
-  unauthorized: { counts: false, read: 'yes', other: 'yes' },
-  throttled: { counts: false, read: 'yes', other: 'yes' },
-  unable: { counts: false, read: 'yes', other: 'no' },
-  internal: { counts: false, read: 'once', other: 'no' },
-  failed: { counts: true, read: 'yes', other: 'unsent' },
-  timed_out: { counts: true, read: 'yes', other: 'unsent' },
-  aborted: { counts: false, read: 'no', other: 'no' },
+  answered: { counts: false, lost: false, read: 'no', other: 'no' },
+  unauthorized: { counts: false, lost: false, read: 'yes', other: 'yes' },
+  throttled: { counts: false, lost: false, read: 'yes', other: 'yes' },
+  unable: { counts: false, lost: false, read: 'yes', other: 'no' },
+  internal: { counts: false, lost: false, read: 'once', other: 'no' },
+  failed: { counts: true, lost: true, read: 'yes', other: 'unsent' },
+  timed_out: { counts: true, lost: true, read: 'yes', other: 'unsent' },
+  aborted: { counts: false, lost: true, read: 'no', other: 'no' },
 };
 
 export interface Verdict {
@@ -38,6 +40,8 @@ export interface Verdict {
   readonly counts: boolean;
   /** Whether a byte of the request was written, so that the node may have executed it. */
   readonly sent: boolean;
+  /** No answer came, so that nobody knows what the node did. */
+  readonly lost: boolean;
   /** Nothing ran at the node although it answered (method not found). */
   readonly nothingRan: boolean;
   /** A reset of a reused socket: the same upstream may be tried again. */
@@ -46,18 +50,23 @@ export interface Verdict {
   readonly retryAfterMs: number | null;
 }
 
+/** Whether a call that must not run twice may have run although its answer is lost. */
+export function isFateUnknown({ lost, sent, nothingRan }: Verdict, safety: Safety): boolean {
+  return safety !== 'read' && lost && sent && !nothingRan;
+}
+
 export type GoesOn = 'yes' | 'once' | 'no';
 
 export function goesOn(verdict: Verdict, safety: Safety): GoesOn {
   const row = TABLE[verdict.outcome];
   if (safety === 'read') return row.read;
-  if (row.other === 'unsent') return verdict.sent ? 'no' : 'yes';
-  return row.other === 'yes' || verdict.nothingRan ? 'yes' : 'no';
+  if (row.other === 'yes' || verdict.nothingRan) return 'yes';
+  return row.other === 'unsent' && !verdict.sent ? 'yes' : 'no';
 }
 
 function verdict(outcome: Outcome, facts: Partial<Omit<Verdict, 'outcome'>> = {}): Verdict {
-  const { counts } = TABLE[outcome];
-  return { outcome, counts, sent: true, nothingRan: false, stale: false, retryAfterMs: null, ...facts };
+  const { counts, lost } = TABLE[outcome];
+  return { outcome, counts, lost, sent: true, nothingRan: false, stale: false, retryAfterMs: null, ...facts };
 }
 
 export const ANSWERED = verdict('answered');
@@ -65,7 +74,7 @@ export const ANSWERED = verdict('answered');
 export const CUT = verdict('failed');
 export const ABORTED = verdict('aborted');
 /** An element that is missing in an otherwise valid batch answer: like a node that cannot. */
-export const MISSING = verdict('unable');
+export const MISSING = verdict('unable', { lost: true });
 
 /**
  * Judges an attempt as a whole. `null`: nothing in transport or status speaks against it, so the body decides.
@@ -75,7 +84,8 @@ export function judgeTransport(reply: Reply, now: number): Verdict | null {
   if (reply.kind === 'cancelled') return verdict('aborted', { sent: reply.sent });
   if (reply.kind === 'broken') {
     const sent = reply.phase !== 'connecting';
-    return verdict(reply.timedOut ? 'timed_out' : 'failed', { sent, stale: reply.reusedSocket });
+    const stale = reply.reusedSocket && !reply.timedOut;
+    return verdict(reply.timedOut ? 'timed_out' : 'failed', { sent, stale });
   }
   // These come from something in front of the node, whatever their body says.
   if (reply.status === 429)
@@ -84,9 +94,19 @@ export function judgeTransport(reply: Reply, now: number): Verdict | null {
   return null;
 }
 
-/** Judges an answer without a JSON-RPC body. */
+/** RFC 9110 section 15.5: said of the request's path, verb or size before anything is executed. */
+const REFUSED_UNREAD = new Set([404, 405, 413, 414, 415, 431]);
+
+/**
+ * Judges an answer without a JSON-RPC body. A refusal of the request itself moves on but counts against nobody:
+ * otherwise one client with a wrong path could have every upstream ejected.
+ */
 export function judgeNoJsonRpc(status: number): Verdict {
-  return verdict(status === 401 || status === 403 ? 'unauthorized' : 'failed');
+  if (status === 401 || status === 403) return verdict('unauthorized');
+  const unread = REFUSED_UNREAD.has(status);
+  return unread || status === 400
+    ? verdict('failed', { counts: false, nothingRan: unread })
+    : verdict('failed');
 }
 
 /** Whether an answer to nothing but notifications was taken: any success, with or without a body. */
@@ -97,10 +117,15 @@ export function judgeNotification(status: number): Verdict {
 /** The JSON-RPC answer that `body` is: an object with `result`, or with an `error` whose code is a number. */
 export function readAnswer(body: Uint8Array, cut: boolean): Envelope | null {
   const envelope = readEnvelope(body);
-  if (!envelope || envelope.ambiguous || envelope.method) return null;
+  if (!envelope) return null;
   const complete = envelope.end !== -1 && endsAt(body, envelope.end);
   if (!complete && !(cut && envelope.end === -1)) return null;
-  return envelope.result || envelope.error ? envelope : null;
+  return isAnswer(envelope) ? envelope : null;
+}
+
+/** Whether an object is an answer at all, and not a request or something else. */
+export function isAnswer(envelope: Envelope): boolean {
+  return !envelope.ambiguous && !envelope.method && (envelope.result ?? envelope.error) !== undefined;
 }
 
 function isNull(body: Uint8Array, span: { start: number }): boolean {
@@ -112,34 +137,58 @@ interface NodeError {
   readonly text: string;
 }
 
-/** Judges one JSON-RPC answer. `null`: its error is none, so it is no JSON-RPC answer. */
-export function judgeEnvelope(body: Uint8Array, envelope: Envelope): Verdict | null {
+/**
+ * Judges one JSON-RPC answer. `null`: its error is none, so it is no JSON-RPC answer.
+ * @param waitMs what a Retry-After beside it asks for
+ */
+export function judgeEnvelope(body: Uint8Array, envelope: Envelope, waitMs: number | null): Verdict | null {
   // JSON-RPC 1.0 servers send both members, one of them null.
   if (!envelope.error || (envelope.result && isNull(body, envelope.error))) return ANSWERED;
   if (envelope.error.end === -1) return ANSWERED; // Larger than what is held: hand it on.
   const error = readError(body.subarray(envelope.error.start, envelope.error.end));
   if (error === null) return null;
   if (error.code === -32601) return verdict('unable', { nothingRan: true });
-  if (isLimit(error)) return verdict('throttled');
+  if (isLimit(error)) return verdict('throttled', { retryAfterMs: waitMs });
   if (isRevert(error)) return ANSWERED;
   if (LACKS.test(error.text)) return verdict('unable');
   return error.code === -32603 ? verdict('internal') : ANSWERED;
 }
 
 function readError(bytes: Uint8Array): NodeError | null {
-  let error: unknown;
   try {
-    error = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString());
+    const error: unknown = JSON.parse(
+      Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString(),
+    );
+    if (typeof error !== 'object' || error === null || !('code' in error)) return null;
+    const { code, message, data } = error as { code: unknown; message?: unknown; data?: unknown }; // Any JSON object
+    return typeof code === 'number' ? { code, text: `${textOf(message)} ${textOf(data)}` } : null;
   } catch {
     return null;
   }
-  if (typeof error !== 'object' || error === null || !('code' in error)) return null;
-  const { code, message, data } = error as { code: unknown; message?: unknown; data?: unknown }; // Any JSON object
-  if (typeof code !== 'number') return null;
-  return {
-    code,
-    text: `${String(message ?? '')} ${typeof data === 'string' ? data : JSON.stringify(data ?? '')}`,
-  };
+}
+
+/** Texts are looked at as they are, and the texts one level down: "data": {"message": "…"} is how some nodes say it. */
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return value;
+  if (typeof value !== 'object' || value === null) return '';
+  return Object.values(value)
+    .filter((member) => typeof member === 'string')
+    .join(' ');
+}
+
+/** JSON-RPC 2.0 section 5.1: said of a batch that was not read, so that none of its calls ran. */
+const BATCH_UNREAD: ReadonlySet<number> = new Set([-32600, -32700, -32601]);
+
+/** Judges one error object in answer to a whole batch. Unless it says that nothing ran, only reads may go on. */
+export function judgeBatchRefusal(
+  body: Uint8Array,
+  envelope: Envelope,
+  waitMs: number | null,
+): Verdict | null {
+  const own = judgeEnvelope(body, envelope, waitMs);
+  if (own === null || own.outcome === 'throttled') return own;
+  const error = envelope.error && readError(body.subarray(envelope.error.start, envelope.error.end));
+  return verdict('unable', { nothingRan: BATCH_UNREAD.has(error?.code ?? 0) });
 }
 
 /** -32005: EIP-1474 "limit exceeded"; 429 as a code: Alchemy, Infura. -32005 of a range that is too wide is about the request. */
@@ -160,7 +209,7 @@ const LACKS =
   /missing trie node|header not found|unknown block|block not found|state (?:\S+ )?is not available|pruned|history has been|no state available|BlockOutOfRange|ancient data/i;
 
 /** RFC 9110 section 10.2.3: seconds, or a date. */
-function retryAfterMs(header: string | string[] | undefined, now: number): number | null {
+export function retryAfterMs(header: string | string[] | undefined, now: number): number | null {
   const text = Array.isArray(header) ? header[0] : header;
   if (text === undefined) return null;
   if (/^\s*\d{1,9}\s*$/.test(text)) return Number(text) * 1000;

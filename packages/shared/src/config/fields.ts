@@ -119,6 +119,7 @@ function hasScheme(text: string, schemes: readonly string[]): boolean {
   // A socket has a path instead of a host; any other path than a database means that a password holds a slash.
   if (scheme.toLowerCase() === 'unix') return host === '' && path.length > 1;
   if (scheme.toLowerCase().startsWith('redis') && !/^(?:\/\d*)?(?:\?.*)?$/.test(path)) return false;
+  if (!URL.canParse(`http://${host}`)) return false; // Such as 999.1.1.1
   const address = /^(?:\[[0-9a-f:.]+\]|[^:@[\]]+)(?::(\d{1,5}))?$/i.exec(host);
   if (!address) return false;
   const port = Number(address[1] ?? 1);

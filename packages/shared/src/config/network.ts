@@ -10,6 +10,7 @@ export type Tier = (typeof TIERS)[number];
 /** How a message is framed and relayed is between the HTTP clients (RFC 9110 section 7.6, RFC 9112 section 6). */
 const FRAMING_HEADERS: ReadonlySet<string> = new Set([
   'connection',
+  'host', // hostHeader says what it is.
   'content-length',
   'expect',
   'keep-alive',

@@ -4,35 +4,34 @@ import type { Readable } from 'node:stream';
 import type { Reason } from '@rpc-balancer/shared';
 import { isFailed, type Trial } from '../balance/ejection.ts';
 import type { Member } from '../balance/member.ts';
-import type { Call } from './call.ts';
+import type { AttemptNote, Call } from './call.ts';
 import type { Cancellation } from './cancellation.ts';
-import type { Rest, Shipment } from './dispatch.ts';
+import type { AttemptRequest, Remainder } from './dispatch.ts';
 import type { Network } from './network.ts';
-import { ABORTED, ANSWERED, CUT, type Outcome, type Verdict } from './outcome.ts';
+import { ABORTED, ANSWERED, CUT, type Verdict } from './outcome.ts';
 import { record } from './record.ts';
 
 /** What goes along with every attempt of a request. */
-export interface Luggage {
+export interface PassedOn {
   /** Path and query behind the network's name. */
   readonly suffix: string;
   /** Flat list of the headers that go along to the node. */
   readonly headers: readonly string[];
   /** Cancelled by the deadline, when the client leaves, or when the gateway closes. */
   readonly cancellation: Cancellation;
-}
-
-export interface AttemptNote {
-  readonly upstream: string;
-  readonly outcome: Outcome;
+  /** Up to this an answer is complete before any of it is handed on. Default: gateway.holdAnswer. */
+  readonly holdBytes?: number;
 }
 
 const VERDICT_OF_END = { complete: ANSWERED, cut: CUT, left: ABORTED } as const;
 
-export class Trip {
+export class Exchange {
   readonly network: Network;
   readonly now: () => number;
   readonly cancellation: Cancellation;
-  readonly attempts: AttemptNote[] = [];
+  /** Over all calls of the request, and the upstream of the last. */
+  attemptCount = 0;
+  lastUpstream: string | null = null;
   /** The answer to a single call that is larger than what is held. */
   stream: Readable | null = null;
   /** Its length as the node said it; null where it said none. */
@@ -40,11 +39,11 @@ export class Trip {
   /** Why nobody could be picked in the end, and when to come back. */
   reasons: Readonly<Record<string, Reason>> | null = null;
   retryAfterMs: number | null = null;
-  readonly #luggage: Luggage;
+  readonly #passedOn: PassedOn;
   readonly #readTimeoutMs: number;
   readonly #deadline: NodeJS.Timeout;
 
-  constructor(network: Network, luggage: Luggage, calls: readonly Call[], now: () => number) {
+  constructor(network: Network, passedOn: PassedOn, calls: readonly Call[], now: () => number) {
     let deadlineMs = 0;
     let readTimeoutMs = 0;
     for (const { method } of calls) {
@@ -54,38 +53,44 @@ export class Trip {
     }
     this.network = network;
     this.now = now;
-    this.cancellation = luggage.cancellation;
-    this.#luggage = luggage;
+    this.cancellation = passedOn.cancellation;
+    this.#passedOn = passedOn;
     this.#readTimeoutMs = readTimeoutMs;
     this.#deadline = setTimeout(() => this.cancellation.cancel('deadline'), deadlineMs);
   }
 
-  shipment(body: Uint8Array, shape: 'single' | 'batch'): Shipment {
+  attemptRequest(body: Uint8Array, shape: 'single' | 'batch'): AttemptRequest {
     const { holdAnswerBytes, batchAnswerLimitBytes } = this.network.limits;
     return {
       body,
-      suffix: this.#luggage.suffix,
-      headers: this.#luggage.headers,
+      suffix: this.#passedOn.suffix,
+      headers: this.#passedOn.headers,
       readTimeoutMs: this.#readTimeoutMs,
-      holdBytes: shape === 'single' ? holdAnswerBytes : batchAnswerLimitBytes,
+      holdBytes: shape === 'single' ? (this.#passedOn.holdBytes ?? holdAnswerBytes) : batchAnswerLimitBytes,
     };
   }
 
-  /** An attempt has ended: counts it and keeps it. */
-  settle(member: Member, verdict: Verdict, trial: Trial | null, endedAt: number): void {
-    this.attempts.push({ upstream: member.id, outcome: verdict.outcome });
+  /** An attempt has ended: counts it. */
+  settle(member: Member, verdict: Verdict, trial: Trial | null, endedAt: number): AttemptNote {
+    this.#note(member);
     this.#count(member, verdict, trial, endedAt);
+    return { upstream: member.id, outcome: verdict.outcome };
   }
 
   /** Hands a large answer on while it comes; the attempt, and with it the request, ends with its last byte. */
-  open(rest: Rest, member: Member, trial: Trial | null): void {
+  open(rest: Remainder, member: Member, trial: Trial | null): void {
     this.streamBytes = rest.totalBytes;
-    this.attempts.push({ upstream: member.id, outcome: 'answered' });
+    this.#note(member);
     this.stream = rest.stream((end) => {
       const verdict = VERDICT_OF_END[end];
       this.#count(member, verdict, trial, this.now());
       this.end();
     });
+  }
+
+  #note(member: Member): void {
+    this.attemptCount++;
+    this.lastUpstream = member.id;
   }
 
   #count(member: Member, verdict: Verdict, trial: Trial | null, endedAt: number): void {
