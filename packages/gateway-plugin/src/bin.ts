@@ -8,6 +8,7 @@ import fastify, { type FastifyInstance, type FastifyServerOptions, LogController
 import { answerError } from './guard/answer.ts';
 import { loadConfig } from './options.ts';
 import { rpcBalancer } from './plugin.ts';
+import type { ClientFacts } from './request.ts';
 
 const USAGE = 'usage: rpc-balancer-gateway --config FILE [--port N] [--host H] [--check]';
 
@@ -67,10 +68,7 @@ async function createApp(config: Config, file: string): Promise<FastifyInstance>
     trustProxy: trusted(config.gateway.trustProxy),
     keepAliveTimeout: KEEP_ALIVE_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
-    genReqId: ({ headers }) => {
-      const given = headers['x-request-id'];
-      return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
-    },
+    genReqId: requestIds(),
   });
   const names = Object.keys(config.networks);
   app.setNotFoundHandler((request, reply) => {
@@ -83,6 +81,18 @@ async function createApp(config: Config, file: string): Promise<FastifyInstance>
   });
   await app.register(rpcBalancer, { config: file, ops: '/' });
   return app;
+}
+
+/** The client's id where it is safe, else one that is unique over all replicas: chance once, then a count. */
+function requestIds(): (request: Pick<ClientFacts, 'headers'>) => string {
+  const prefix = randomUUID().slice(0, 18);
+  let count = 0;
+  return ({ headers }) => {
+    const given = headers['x-request-id'];
+    return typeof given === 'string' && REQUEST_ID.test(given)
+      ? given
+      : `${prefix}-${(count++).toString(36)}`;
+  };
 }
 
 /** A number of proxies as the function that Fastify's types ask for. */

@@ -9,12 +9,12 @@ export interface Span {
 
 /** The members of one envelope, each where its value stands. `end` is -1 when the bytes stop before it does. */
 export interface Envelope extends Span {
-  readonly jsonrpc?: Span;
-  readonly id?: Span;
-  readonly method?: Span;
-  readonly params?: Span;
-  readonly result?: Span;
-  readonly error?: Span;
+  readonly jsonrpc: Span | undefined;
+  readonly id: Span | undefined;
+  readonly method: Span | undefined;
+  readonly params: Span | undefined;
+  readonly result: Span | undefined;
+  readonly error: Span | undefined;
   /** A member twice, or in another case: Go takes `Method` for `method`, others do not. */
   readonly ambiguous: boolean;
 }
@@ -33,32 +33,49 @@ const CUT = -1;
 export function readEnvelope(bytes: Uint8Array, at = 0): Envelope | null {
   const start = skipSpace(bytes, at);
   if (bytes[start] !== OPEN_OBJECT) return null;
-  const spans: { [name: string]: Span } = {};
-  let ambiguous = false;
+  // All members from the beginning: objects of one shape, which every request and every answer makes.
+  const found: Writable<Envelope> = {
+    start,
+    end: CUT,
+    ambiguous: false,
+    jsonrpc: undefined,
+    id: undefined,
+    method: undefined,
+    params: undefined,
+    result: undefined,
+    error: undefined,
+  };
   let i = skipSpace(bytes, start + 1);
-  if (bytes[i] === CLOSE_OBJECT) return { start, end: i + 1, ambiguous };
-  for (;;) {
-    if (bytes[i] !== QUOTE) return i >= bytes.length ? { ...spans, start, end: CUT, ambiguous } : null;
+  for (let first = true; ; first = false) {
+    if (bytes[i] === CLOSE_OBJECT && first) return ended(found, i + 1);
+    if (bytes[i] !== QUOTE) return i >= bytes.length ? found : null;
     const keyEnd = skipString(bytes, i);
-    if (keyEnd === CUT) return { ...spans, start, end: CUT, ambiguous };
+    if (keyEnd === CUT) return found;
     const key = keyName(bytes, i, keyEnd);
     i = skipSpace(bytes, keyEnd);
-    if (bytes[i] !== COLON) return i >= bytes.length ? { ...spans, start, end: CUT, ambiguous } : null;
+    if (bytes[i] !== COLON) return i >= bytes.length ? found : null;
     i = skipSpace(bytes, i + 1);
     const end = skipValue(bytes, i);
     if (end === null) return null;
-    if (key === OTHER_CASE) ambiguous = true;
+    if (key === OTHER_CASE) found.ambiguous = true;
     else if (key !== undefined) {
-      ambiguous ||= spans[key] !== undefined;
+      found.ambiguous ||= found[key] !== undefined;
       // A value of which not one byte has come is not there yet.
-      if (i < bytes.length) spans[key] = { start: i, end };
+      if (i < bytes.length) found[key] = { start: i, end };
     }
-    if (end === CUT) return { ...spans, start, end: CUT, ambiguous };
+    if (end === CUT) return found;
     i = skipSpace(bytes, end);
-    if (bytes[i] === CLOSE_OBJECT) return { ...spans, start, end: i + 1, ambiguous };
-    if (bytes[i] !== COMMA) return i >= bytes.length ? { ...spans, start, end: CUT, ambiguous } : null;
+    if (bytes[i] === CLOSE_OBJECT) return ended(found, i + 1);
+    if (bytes[i] !== COMMA) return i >= bytes.length ? found : null;
     i = skipSpace(bytes, i + 1);
   }
+}
+
+type Writable<Type> = { -readonly [Key in keyof Type]: Type[Key] };
+
+function ended(found: Writable<Envelope>, end: number): Envelope {
+  found.end = end;
+  return found;
 }
 
 /** The spans of the elements of the array that `bytes` are; `complete` is false when the bytes stop early. */
@@ -173,27 +190,42 @@ function isScalarByte(byte: number): boolean {
 }
 
 /** The envelope's member that a key names; OTHER_CASE for one that only some would take for it; undefined for others. */
-function keyName(bytes: Uint8Array, start: number, end: number): string | undefined {
+function keyName(bytes: Uint8Array, start: number, end: number): Member | typeof OTHER_CASE | undefined {
   const length = end - start - 2;
-  for (const { name, codes } of SPELLED) {
-    if (codes.length === length && codes.every((code, at) => bytes[start + 1 + at] === code)) return name;
-  }
+  const usual = SPELLED[length]?.find(({ codes }) => bytes[start + 1] === codes[0]);
+  if (usual && isSpelled(bytes, start + 1, usual.codes)) return usual.name;
   if (length > 60) return undefined; // Longer than any spelling of `jsonrpc` with every character escaped.
   let text = ascii(bytes, start + 1, end - 1);
   if (text.includes('\\')) text = unescaped(text);
   // Go's encoding/json folds U+017F (long s) to an s; raw, it is these two bytes of UTF-8.
-  const name = text.replace(/\u017f|\u00c5\u00bf/g, 's').toLowerCase();
-  if (!MEMBERS.has(name)) return undefined;
-  return text === name ? name : OTHER_CASE;
+  const folded = text.replace(/\u017f|\u00c5\u00bf/g, 's').toLowerCase();
+  const name = MEMBERS.find((member) => member === folded);
+  return name === undefined || text === name ? name : OTHER_CASE;
 }
 
 /** A member only for those who compare without regard to case, as Go does. */
-const OTHER_CASE = 'in another case';
+const OTHER_CASE = Symbol('in another case');
 
-const MEMBERS = new Set(['jsonrpc', 'id', 'method', 'params', 'result', 'error']);
+const MEMBERS = ['jsonrpc', 'id', 'method', 'params', 'result', 'error'] as const;
+type Member = (typeof MEMBERS)[number];
 
-/** The usual spelling, compared byte by byte: every request and every answer passes here. */
-const SPELLED = [...MEMBERS].map((name) => ({ name, codes: Array.from(name, (char) => char.charCodeAt(0)) }));
+interface Spelling {
+  readonly name: Member;
+  readonly codes: readonly number[];
+}
+
+/** The usual spellings by their length, compared byte by byte; no two of one length begin alike. */
+const SPELLED: readonly (readonly Spelling[])[] = Array.from({ length: 8 }, (_, length) =>
+  MEMBERS.filter((name) => name.length === length).map((name) => ({
+    name,
+    codes: Array.from(name, (char) => char.charCodeAt(0)),
+  })),
+);
+
+function isSpelled(bytes: Uint8Array, at: number, codes: readonly number[]): boolean {
+  for (let i = 0; i < codes.length; i++) if (bytes[at + i] !== codes[i]) return false;
+  return true;
+}
 
 function unescaped(text: string): string {
   return text.replace(/\\u([0-9a-f]{4})/gi, (_, hex: string) =>
