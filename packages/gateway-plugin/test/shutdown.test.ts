@@ -202,8 +202,8 @@ describe('starting', () => {
     };
     expect(await ask('trace:1/a-b')).toBe('trace:1/a-b');
     expect(node.requests[0]?.headers['x-request-id']).toBe('trace:1/a-b');
-    expect(await ask('no spaces, please')).toMatch(/^[0-9a-f-]{36}$/);
-    expect(await ask('x'.repeat(129))).toMatch(/^[0-9a-f-]{36}$/);
+    expect(await ask('no spaces, please')).toMatch(/^[0-9a-f-]{18}-[0-9a-z]+$/);
+    expect(await ask('x'.repeat(129))).toMatch(/^[0-9a-f-]{18}-[0-9a-z]+$/);
   });
 });
 
