@@ -60,6 +60,7 @@ async function relayInOrder(exchange: Exchange, calls: readonly Call[]): Promise
 async function relay(exchange: Exchange, calls: readonly Call[], shape: 'single' | 'batch'): Promise<void> {
   const { network, now, cancellation } = exchange;
   const tried = new Set<Member>();
+  let forgiven = false;
   const attempts: AttemptNote[] = [];
   for (const call of calls) call.attempts = attempts;
   for (let open = calls, triesLeft = network.config.tries; open.length > 0; open = open.filter(isOpen)) {
@@ -82,8 +83,9 @@ async function relay(exchange: Exchange, calls: readonly Call[], shape: 'single'
     const rest = reply.kind === 'answered' ? reply.rest : null;
     if (rest && single && verdict === ANSWERED) return exchange.open(rest, member, trial);
     rest?.discard();
-    // A reset of a kept connection costs no try, and the same upstream may have the next (once, until it succeeds).
-    if (!isForgiven(member, verdict)) {
+    // One reset of a kept connection costs no try, and the same upstream may have the next.
+    if (isForgiven(member, verdict) && !forgiven) forgiven = true;
+    else {
       tried.add(member);
       triesLeft--;
     }

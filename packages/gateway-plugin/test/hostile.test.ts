@@ -25,6 +25,23 @@ test('a wrong path, which every node refuses, ejects nobody', async () => {
   expect(['a', 'b', 'c'].map((id) => front.upstream(id).fails)).toEqual([0, 0, 0]);
 });
 
+test('a refusal of the request itself takes an ejected upstream back no more than it ejects', async () => {
+  const [bad, good] = (await startNodes({}, {})) as [FakeNode, FakeNode];
+  bad.mode = 'http500';
+  const front = await startFront([bad, good], { network: { maxFails: 1, failTimeout: 300 } });
+  await front.call(...READ);
+  await front.call(...READ);
+  expect(front.upstream('a')).toMatchObject({ reason: 'ejected', fails: 1 });
+  bad.mode = 'ok';
+  bad.answer = () => ({ status: 404, body: 'no such path' });
+  await waitFor(() => front.upstream('a').reason === null, { what: 'the time of its trial' });
+  const before = bad.requests.length;
+  await waitFor(async () => (await front.call(...READ)) && bad.requests.length > before, {
+    what: 'the trial',
+  });
+  expect(front.upstream('a').fails).toBe(1);
+});
+
 test('a batch whose answer is larger than what is held is told so and ejects nobody', async () => {
   const nodes = await startNodes({}, {}, {});
   for (const node of nodes)

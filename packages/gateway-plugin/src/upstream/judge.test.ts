@@ -78,6 +78,13 @@ describe('one call', () => {
     expect(call.answer?.toString()).toBe('{"jsonrpc":"2.0","id":12345678901234567890,"result":1}');
   });
 
+  test('the beginning of a large refusal is no last resort', () => {
+    const call = callOf('1');
+    const text = '{"jsonrpc":"2.0","id":1,"error":{"code":-32005,"message":"limit"}}  ';
+    single(call, answerOf(text, { status: 429, rest: REST }));
+    expect(call.lastResort).toBeNull();
+  });
+
   test('an error whose text is no text is judged all the same', () => {
     const deep = `${'['.repeat(60_000)}${']'.repeat(60_000)}`;
     for (const error of ['{"code":1,"message":{"toString":1}}', `{"code":1,"message":"no","data":${deep}}`]) {
@@ -217,6 +224,13 @@ describe('a batch', () => {
     const text = '{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"request timed out"}}';
     expect(batch([write, callOf('2')], answerOf(text)).fates[1]).toBe('open');
     expect(write.answer?.toString()).toContain('"id":1,');
+  });
+
+  test('one result for the whole batch is the answer of none of its calls', () => {
+    const calls = [callOf('"a"'), callOf('2', 'unknown')];
+    const { outcome, fates } = batch(calls, answerOf('{"id":0,"result":"0x1","error":null}'));
+    expect({ outcome, fates }).toEqual({ outcome: 'failed', fates: ['open', 'RPCB_FATE_UNKNOWN'] });
+    expect(calls[0]?.lastResort).toBeNull();
   });
 
   test('one error for the whole batch means that nothing of it ran', () => {

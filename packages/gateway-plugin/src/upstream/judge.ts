@@ -33,7 +33,9 @@ export function judgeSingle(reply: Reply, call: Call, now: number): Verdict {
       ? judgeEnvelope(reply.body, envelope, waitOf(reply, now))
       : null;
   const body = envelope && own ? withOwnId(call, reply, envelope) : null;
-  return settle(call, transport ?? own ?? judgeNoJsonRpc(reply.status), body, reply);
+  const verdict = transport ?? own ?? judgeNoJsonRpc(reply.status);
+  // The beginning of a large answer is none, unless the rest of it is handed on as well.
+  return settle(call, verdict, reply.rest && verdict !== ANSWERED ? null : body, reply);
 }
 
 /** Judges the reply to calls that went as one batch. */

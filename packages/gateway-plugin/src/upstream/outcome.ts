@@ -185,10 +185,10 @@ export function judgeBatchRefusal(
   envelope: Envelope,
   waitMs: number | null,
 ): Verdict | null {
-  const own = judgeEnvelope(body, envelope, waitMs);
-  if (own === null || own.outcome === 'throttled') return own;
   const error = envelope.error && readError(body.subarray(envelope.error.start, envelope.error.end));
-  return verdict('unable', { nothingRan: BATCH_UNREAD.has(error?.code ?? 0) });
+  if (!error) return null; // One result for a whole batch is nobody's answer.
+  if (isLimit(error)) return verdict('throttled', { retryAfterMs: waitMs });
+  return verdict('unable', { nothingRan: BATCH_UNREAD.has(error.code) });
 }
 
 /** -32005: EIP-1474 "limit exceeded"; 429 as a code: Alchemy, Infura. -32005 of a range that is too wide is about the request. */

@@ -30,5 +30,6 @@ export function record(member: Member, verdict: Verdict, trial: Trial | null, no
   } else if (verdict.outcome === 'unauthorized') {
     member.unauthorizedAt = now;
     recordNothing(member, trial);
-  } else recordSuccess(member, now);
+  } else if (verdict.outcome !== 'failed') recordSuccess(member, now);
+  // A refusal of the request itself shows neither: nothing is cleared, and a trial is used up.
 }
