@@ -23,8 +23,10 @@ declare module 'fastify' {
   }
 }
 
+const { timeOrigin } = performance;
+
 /** Epoch ms that never jumps: the process's start by wall clock, then the monotonic clock. */
-const now = () => performance.timeOrigin + performance.now();
+const now = () => timeOrigin + performance.now();
 
 const plugin: FastifyPluginAsync<RpcBalancerOptions> = async (fastify, given) => {
   // Fastify hands `prefix` on without applying it, since this outer plugin does not make a context of its own.

@@ -49,7 +49,7 @@ function parse(body: Buffer | null): unknown {
   if (body === null || body.length === 0) {
     throw new BalancerError('RPCB_PARSE', { detail: 'the body is empty; send a JSON-RPC request' });
   }
-  if (isNestedDeeper(body, NESTING_LEVELS_MAX)) {
+  if (body.length > 2 * NESTING_LEVELS_MAX && isNestedDeeper(body, NESTING_LEVELS_MAX)) {
     throw new BalancerError('RPCB_PARSE', {
       detail: `it is nested deeper than ${NESTING_LEVELS_MAX} levels`,
     });

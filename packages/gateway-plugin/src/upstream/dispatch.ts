@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { Cancellation, CancelReason } from './cancellation.ts';
 import type { Connections } from './pool.ts';
+import { notePassed } from './reclaim.ts';
 
 export interface AttemptRequest {
   readonly body: Uint8Array;
@@ -141,6 +142,7 @@ class Attempt implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#stream) {
+      notePassed(chunk.length);
       if (!this.#stream.push(chunk)) controller.pause();
       return;
     }
