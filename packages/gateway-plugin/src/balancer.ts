@@ -112,7 +112,7 @@ export class Balancer implements RpcBalancer {
     if (!found) throw new BalancerError('RPCB_UNKNOWN_NETWORK', { detail: `"${name}"` });
     const { gateway, network } = found;
     const body = Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }));
-    const cancellation = gateway.enter();
+    const cancellation = gateway.running.enter();
     try {
       const holdBytes = network.limits.batchAnswerLimitBytes;
       const { calls, exchange } = await forward(
@@ -136,7 +136,7 @@ export class Balancer implements RpcBalancer {
       if (call.failure) throw errorOf(call, call.failure, exchange);
       return resultOf(call.answer ?? Buffer.alloc(0));
     } finally {
-      gateway.done(cancellation);
+      gateway.running.leave(cancellation);
     }
   }
 }

@@ -59,7 +59,7 @@ async function relayInOrder(exchange: Exchange, calls: readonly Call[]): Promise
 /** Sends the calls together to one upstream after another until each has an answer or a failure. */
 async function relay(exchange: Exchange, calls: readonly Call[], shape: 'single' | 'batch'): Promise<void> {
   const { network, now, cancellation } = exchange;
-  const tried = new Set<Member>();
+  const tried: Member[] = [];
   let forgiven = false;
   const attempts: AttemptNote[] = [];
   for (const call of calls) call.attempts = attempts;
@@ -86,7 +86,7 @@ async function relay(exchange: Exchange, calls: readonly Call[], shape: 'single'
     // One reset of a kept connection costs no try, and the same upstream may have the next.
     if (isForgiven(member, verdict) && !forgiven) forgiven = true;
     else {
-      tried.add(member);
+      tried.push(member);
       triesLeft--;
     }
     attempts.push(exchange.settle(member, verdict, trial, endedAt));

@@ -12,7 +12,7 @@ import {
   type StoreHealth,
 } from '@rpc-balancer/shared';
 import { type Feed, startFeed } from './cluster/feed.ts';
-import { Cancellation } from './upstream/cancellation.ts';
+import { Running } from './upstream/cancellation.ts';
 import {
   type AttemptListener,
   type EjectionListener,
@@ -38,9 +38,8 @@ export interface Gateway {
   readonly networks: ReadonlyMap<string, Network>;
   /** Begins to read rankings and, embedded, to make them. Does not wait for nodes or Redis. */
   start(): void;
-  /** A cancellation for one request, which a shutdown reaches; `done` when it has ended. */
-  enter(): Cancellation;
-  done(cancellation: Cancellation): void;
+  /** Requests in flight. */
+  readonly running: Running;
   /** From now on requests in flight have `drainTimeout` to end. */
   drain(): void;
   close(): Promise<void>;
@@ -50,7 +49,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const { config, now, random, log } = options;
   const networks = openNetworks(options); // First: what is wrong there throws before anything is connected.
   const store = openStore(options);
-  const running = new Set<Cancellation>();
+  const running = new Running();
   let feed: Feed | null = null;
   let sidecar: Sidecar | null = null;
   let drainTimer: NodeJS.Timeout | null = null;
@@ -82,16 +81,9 @@ export function createGateway(options: GatewayOptions): Gateway {
         });
       }
     },
-    enter() {
-      const cancellation = new Cancellation();
-      running.add(cancellation);
-      return cancellation;
-    },
-    done: (cancellation) => void running.delete(cancellation),
+    running,
     drain() {
-      drainTimer ??= setTimeout(() => {
-        for (const cancellation of running) cancellation.cancel('closing');
-      }, config.gateway.drainTimeout);
+      drainTimer ??= setTimeout(() => running.cancel('closing'), config.gateway.drainTimeout);
     },
     async close() {
       if (drainTimer) clearTimeout(drainTimer);

@@ -147,9 +147,9 @@ function registerNetworks(
     const requestId = request.id;
     // The client may have left while the host's hooks ran; then no `close` will come.
     if (reply.raw.destroyed || request.raw.destroyed) return reply.hijack();
-    const cancellation = gateway.enter();
+    const cancellation = gateway.running.enter();
     reply.raw.on('close', () => {
-      gateway.done(cancellation);
+      gateway.running.leave(cancellation);
       cancellation.cancel('client'); // Without effect when all is done; a hook of the host may have left a stream unread.
       if (isClosing() && reply.raw.writableFinished) endIdleConnections();
     });

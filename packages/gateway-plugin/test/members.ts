@@ -98,11 +98,7 @@ export interface Attempt {
 }
 
 /** Picks and begins an attempt, as the data path does; null when nobody can be picked. */
-export function attempt(
-  state: NetworkState,
-  now: number,
-  tried: ReadonlySet<Member> = new Set(),
-): Attempt | null {
+export function attempt(state: NetworkState, now: number, tried: readonly Member[] = []): Attempt | null {
   const member = pick(state, tried, now);
   if (member === null) return null;
   const trial = beginAttempt(member, now, trialWaitMs(member, areAllFailed(state)));

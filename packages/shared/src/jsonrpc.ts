@@ -128,6 +128,17 @@ function skipSpace(bytes: Uint8Array, at: number): number {
 
 /** The index after the string that begins at `at`, or CUT. */
 function skipString(bytes: Uint8Array, at: number): number {
+  const short = Math.min(at + 1 + SHORT_STRING, bytes.length);
+  for (let i = at + 1; i < short; i++) {
+    const byte = bytes[i];
+    if (byte === QUOTE) return i + 1;
+    if (byte === BACKSLASH) i++;
+  }
+  return skipLongString(bytes, at);
+}
+
+/** A search of the runtime's own, which overtakes a loop of ours after some dozen bytes. */
+function skipLongString(bytes: Uint8Array, at: number): number {
   for (let quote = bytes.indexOf(QUOTE, at + 1); quote !== -1; quote = bytes.indexOf(QUOTE, quote + 1)) {
     let backslashes = 0;
     while (bytes[quote - 1 - backslashes] === BACKSLASH) backslashes++;
@@ -135,6 +146,9 @@ function skipString(bytes: Uint8Array, at: number): number {
   }
   return CUT;
 }
+
+/** Keys, ids and method names are mostly shorter. */
+const SHORT_STRING = 48;
 
 /** The index after the value that begins at `at`; CUT when the bytes stop first; null when no value begins there. */
 function skipValue(bytes: Uint8Array, at: number): number | null {
@@ -192,7 +206,7 @@ function isScalarByte(byte: number): boolean {
 /** The envelope's member that a key names; OTHER_CASE for one that only some would take for it; undefined for others. */
 function keyName(bytes: Uint8Array, start: number, end: number): Member | typeof OTHER_CASE | undefined {
   const length = end - start - 2;
-  const usual = SPELLED[length]?.find(({ codes }) => bytes[start + 1] === codes[0]);
+  const usual = SPELLED[length]?.[bytes[start + 1] ?? 0];
   if (usual && isSpelled(bytes, start + 1, usual.codes)) return usual.name;
   if (length > 60) return undefined; // Longer than any spelling of `jsonrpc` with every character escaped.
   let text = ascii(bytes, start + 1, end - 1);
@@ -214,12 +228,12 @@ interface Spelling {
   readonly codes: readonly number[];
 }
 
-/** The usual spellings by their length, compared byte by byte; no two of one length begin alike. */
-const SPELLED: readonly (readonly Spelling[])[] = Array.from({ length: 8 }, (_, length) =>
-  MEMBERS.filter((name) => name.length === length).map((name) => ({
-    name,
-    codes: Array.from(name, (char) => char.charCodeAt(0)),
-  })),
+/** The usual spellings by their length and first byte; no two of one length begin alike. */
+const SPELLED: readonly (readonly (Spelling | undefined)[])[] = Array.from({ length: 8 }, (_, length) =>
+  Array.from({ length: 256 }, (_, first) => {
+    const name = MEMBERS.find((member) => member.length === length && member.charCodeAt(0) === first);
+    return name && { name, codes: Array.from(name, (char) => char.charCodeAt(0)) };
+  }),
 );
 
 function isSpelled(bytes: Uint8Array, at: number, codes: readonly number[]): boolean {

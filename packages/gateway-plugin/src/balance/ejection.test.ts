@@ -43,7 +43,7 @@ interface Bench {
 function benchOf(state: NetworkState): Bench {
   const clock = createClock();
   const a = memberOf(state, 0);
-  const others = new Set(state.members.slice(1));
+  const others = state.members.slice(1);
   const settle = (begun: Attempt | null, verdict: Verdict) => {
     if (begun) record(begun.member, verdict, begun.trial, clock.now());
   };
@@ -309,7 +309,7 @@ describe('throttled upstreams', () => {
 
   test('a later and shorter refusal does not shorten an earlier one', () => {
     const { a, clock, settle, state } = pair({ failTimeout: 10_000 });
-    const [first, second] = [attempt(state, clock.now()), attempt(state, clock.now(), new Set())];
+    const [first, second] = [attempt(state, clock.now()), attempt(state, clock.now(), [])];
     const onA = { member: a, trial: null };
     settle(first, throttled('5'));
     settle(second && onA, throttled('1'));

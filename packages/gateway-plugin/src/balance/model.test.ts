@@ -56,7 +56,7 @@ class Scenario {
   /** Tries one after another, as a request does, until one attempt is left running. */
   #request(): void {
     const now = this.#clock.now();
-    const tried = new Set<Member>();
+    const tried: Member[] = [];
     const triedByIndex = new Set<number>();
     for (let tries = 0; tries < 3; tries++) {
       const ours = attempt(this.#state, now + tries, tried);
@@ -68,7 +68,7 @@ class Scenario {
         return;
       }
       this.#end({ ours, theirs: session }, 'bad', now + tries);
-      tried.add(ours.member);
+      tried.push(ours.member);
       triedByIndex.add(chosen);
       this.#clock.advance(1);
     }

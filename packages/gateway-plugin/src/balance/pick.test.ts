@@ -9,7 +9,7 @@ import { type NetworkState, reasonsNow } from './network-state.ts';
 import { pick, refusal } from './pick.ts';
 
 const NOW = createClock().now();
-const NONE: ReadonlySet<Member> = new Set();
+const NONE: readonly Member[] = [];
 
 /** Ids of the upstreams that get the next attempts; each ends before the next begins. */
 function sequence(state: NetworkState, count: number, now = NOW): string {
@@ -60,7 +60,7 @@ describe('the reference vectors of nginx', () => {
     const failed = attempt(state, NOW)?.member ?? memberOf(state, 2);
     endAttempt(failed);
     recordFailure(failed, NOW);
-    const next = attempt(state, NOW, new Set([failed]))?.member ?? memberOf(state, 2);
+    const next = attempt(state, NOW, [failed])?.member ?? memberOf(state, 2);
     endAttempt(next);
     expect([failed.id, next.id]).toEqual(['a', 'b']);
     expect(sequence(state, 10)).toBe('cbcbcbcbcb');
@@ -84,7 +84,7 @@ describe('tiers', () => {
 
   test('a worse tier serves a request that has tried the better one already', () => {
     const state = unprobed([...three]);
-    const tried = new Set([memberOf(state, 2)]);
+    const tried = [memberOf(state, 2)];
     expect(pick(state, tried, NOW)?.id).toBe('b');
   });
 
@@ -213,7 +213,7 @@ describe('whatever the state', () => {
   const upstreams = fc.array(upstream, { minLength: 1, maxLength: 6 });
   type Drawn = typeof upstreams extends fc.Arbitrary<infer Value> ? Value : never;
 
-  function build(drawn: Drawn): { state: NetworkState; tried: ReadonlySet<Member> } {
+  function build(drawn: Drawn): { state: NetworkState; tried: readonly Member[] } {
     const settings = drawn.map(({ tier, weight, maxConns, disabled }) => ({
       tier: tier as 'local', // fc widens the three words to string
       weight,
@@ -232,7 +232,7 @@ describe('whatever the state', () => {
       member.checkedAt = NOW - checkedAgoMs;
       member.failedAt = member.checkedAt;
     });
-    return { state, tried: new Set(state.members.filter((_, at) => drawn[at]?.tried)) };
+    return { state, tried: state.members.filter((_, at) => drawn[at]?.tried) };
   }
 
   test('nobody is picked twice in a request, nor one with a hard reason', () => {
@@ -242,7 +242,7 @@ describe('whatever the state', () => {
         const reasons = reasonsNow(state, NOW);
         const picked = pick(state, tried, NOW);
         if (picked === null) return;
-        expect(tried.has(picked)).toBe(false);
+        expect(tried.includes(picked)).toBe(false);
         const reason = reasons[picked.index];
         expect(reason == null || REASONS[reason] === 'soft').toBe(true);
       }),
@@ -255,7 +255,7 @@ describe('whatever the state', () => {
       fc.property(upstreams, (drawn) => {
         const { state, tried } = build(drawn);
         const reasons = reasonsNow(state, NOW);
-        const left = state.members.filter((member) => !tried.has(member));
+        const left = state.members.filter((member) => !tried.includes(member));
         const eligible = left.filter(({ index }) => reasons[index] === null);
         const soft = left.filter(({ index }) => REASONS[reasons[index] ?? 'standby'] === 'soft');
         const picked = pick(state, tried, NOW);
@@ -287,7 +287,7 @@ describe('whatever the state', () => {
         if (picked === null) return;
         const rivals = state.members.filter(
           (member) =>
-            !tried.has(member) &&
+            !tried.includes(member) &&
             member.tierRank === picked.tierRank &&
             (reasons[member.index] === null) === (reasons[picked.index] === null) &&
             REASONS[reasons[member.index] ?? 'standby'] !== 'hard',

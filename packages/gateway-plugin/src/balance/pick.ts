@@ -23,13 +23,16 @@ const LOAD_REASONS: ReadonlySet<Reason | null> = new Set(['full', 'throttled', '
  * The member for the next attempt. Soft reasons are ignored before a request is refused, hard ones never.
  * @param tried members that this request has been sent to already
  */
-export function pick(state: NetworkState, tried: ReadonlySet<Member>, now: number): Member | null {
+export function pick(state: NetworkState, tried: readonly Member[], now: number): Member | null {
   const reasons = reasonsNow(state, now);
-  const eligible = bestTier(state.members, (member) => reasons[member.index] === null && !tried.has(member));
+  const eligible = bestTier(
+    state.members,
+    (member) => reasons[member.index] === null && !tried.includes(member),
+  );
   if (eligible.length > 0) return leastConnections(eligible);
   const spared = bestTier(
     state.members,
-    (member) => !isHardOrNull(reasons[member.index]) && !tried.has(member),
+    (member) => !isHardOrNull(reasons[member.index]) && !tried.includes(member),
   );
   return spared.length > 0 ? leastConnections(spared) : null;
 }

@@ -9,6 +9,7 @@ import {
   goesOn,
   isAnswer,
   isFateUnknown,
+  isNull,
   judgeBatchRefusal,
   judgeEnvelope,
   judgeNoJsonRpc,
@@ -116,9 +117,8 @@ function failureCode(reply: Reply): ErrorCode {
 /** The body with the id as the client spelled it, where the node spelled the same value in another way. */
 function withOwnId(call: Call, { body, rest }: Answered, envelope: Envelope): Buffer {
   const own = idOf(call);
-  const theirs = envelope.id && body.subarray(envelope.id.start, envelope.id.end);
-  if (rest !== null || own === null || !theirs || own.equals(theirs) || theirs.equals(NULL)) return body;
-  return restoreId({ bytes: body, envelope }, own);
+  if (rest !== null || own === null || !envelope.id || isSpelledAlike(call, body, envelope)) return body;
+  return isNull(body, envelope.id) ? body : restoreId({ bytes: body, envelope }, own);
 }
 
 function waitOf({ headers }: Answered, now: number): number | null {
@@ -129,10 +129,18 @@ function waitOf({ headers }: Answered, now: number): number | null {
 function answersTo(call: Call, body: Buffer, envelope: Envelope): boolean {
   const own = idOf(call);
   if (!envelope.id || own === null) return envelope.end === -1 || envelope.error !== undefined;
-  const theirs = body.subarray(envelope.id.start, envelope.id.end);
-  if (own.equals(theirs)) return true;
-  if (envelope.error && theirs.equals(NULL)) return true;
-  return sameValue(own, theirs);
+  if (isSpelledAlike(call, body, envelope)) return true;
+  if (envelope.error && isNull(body, envelope.id)) return true;
+  return sameValue(own, body.subarray(envelope.id.start, envelope.id.end));
+}
+
+/** Whether the answer repeats the id byte for byte, as it nearly always does. */
+function isSpelledAlike({ bytes, id }: Call, body: Buffer, { id: theirs }: Envelope): boolean {
+  if (!id || !theirs || id.end - id.start !== theirs.end - theirs.start) return false;
+  for (let i = 0; i < id.end - id.start; i++) {
+    if (bytes[id.start + i] !== body[theirs.start + i]) return false;
+  }
+  return true;
 }
 
 const NULL = Buffer.from('null');

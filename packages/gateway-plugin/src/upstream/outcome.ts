@@ -1,6 +1,6 @@
 // Decides: what an attempt's reply means: does it count against the upstream, may the request go elsewhere, or is it the answer.
 // Must not know: which upstream, how many attempts are left. The one place that compares statuses, codes and foreign texts.
-import { type Envelope, endsAt, readEnvelope, type Safety } from '@rpc-balancer/shared';
+import { type Envelope, endsAt, readEnvelope, type Safety, type Span } from '@rpc-balancer/shared';
 import type { Reply } from './dispatch.ts';
 
 export type Outcome =
@@ -128,8 +128,9 @@ export function isAnswer(envelope: Envelope): boolean {
   return !envelope.ambiguous && !envelope.method && (envelope.result ?? envelope.error) !== undefined;
 }
 
-function isNull(body: Uint8Array, span: { start: number }): boolean {
-  return body[span.start] === 0x6e; // n
+/** Whether the value of a member is null; nothing else in JSON begins with an n. */
+export function isNull(body: Uint8Array, span: Span): boolean {
+  return body[span.start] === 0x6e;
 }
 
 interface NodeError {
