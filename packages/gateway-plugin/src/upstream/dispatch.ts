@@ -4,7 +4,6 @@ import { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { Cancellation, CancelReason } from './cancellation.ts';
 import type { Connections } from './pool.ts';
-import { notePassed } from './reclaim.ts';
 
 export interface AttemptRequest {
   readonly body: Uint8Array;
@@ -142,7 +141,7 @@ class Attempt implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#stream) {
-      notePassed(chunk.length);
+      this.#to.reclaim(chunk.length);
       if (!this.#stream.push(chunk)) controller.pause();
       return;
     }

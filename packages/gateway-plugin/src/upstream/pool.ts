@@ -5,6 +5,7 @@ import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import { BalancerError, endpointOf, type NetworkConfig, type UpstreamConfig } from '@rpc-balancer/shared';
 import { buildConnector, Pool } from 'undici';
+import { createReclaimer } from './reclaim.ts';
 
 /** An open connection pool to one upstream. The only place of the data path that knows a URL in clear. */
 export interface Connections {
@@ -17,6 +18,8 @@ export interface Connections {
   readonly headers: readonly string[];
   /** Whether `error` came from a socket that had answered before: such a reset says nothing about health. */
   readonly wasReused: (error: Error) => boolean;
+  /** To be told of the bytes that large answers hand on. */
+  readonly reclaim: (passedBytes: number) => void;
 }
 
 const JSON_HEADERS = {
@@ -58,6 +61,7 @@ export function openConnections(upstream: UpstreamConfig, network: NetworkConfig
     query,
     headers: Object.entries({ ...JSON_HEADERS, ...fixedHost, ...headers }).flat(),
     wasReused: (error) => reused.has(error) || bytesRead(error) > 0,
+    reclaim: createReclaimer(),
   };
 }
 

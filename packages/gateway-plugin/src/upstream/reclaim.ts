@@ -9,16 +9,17 @@ import { runInNewContext } from 'node:vm';
  */
 const COLLECT_EACH_BYTES = 2 * 1024 ** 2;
 
-let passedBytes = 0;
-let collectYoung: (() => void) | null = null;
-
-/** Counts what all large answers together have handed on; collects the young generation (about 1 ms) now and then. */
-export function notePassed(bytes: number): void {
-  passedBytes += bytes;
-  if (passedBytes < COLLECT_EACH_BYTES) return;
-  passedBytes = 0;
-  collectYoung ??= youngCollector();
-  collectYoung();
+/** Told of what large answers hand on, it collects the young generation (about 1 ms) now and then. */
+export function createReclaimer(): (passedBytes: number) => void {
+  let sinceLast = 0;
+  let collectYoung: (() => void) | null = null;
+  return (passedBytes) => {
+    sinceLast += passedBytes;
+    if (sinceLast < COLLECT_EACH_BYTES) return;
+    sinceLast = 0;
+    collectYoung ??= youngCollector();
+    collectYoung();
+  };
 }
 
 /** V8's own `gc`, which it shows only to contexts made while the flag is set; the host's globals stay as they are. */
