@@ -4,10 +4,11 @@ import type { ErrorCode } from '@rpc-balancer/shared';
 import { beginAttempt, trialWaitMs } from './balance/ejection.ts';
 import type { Member } from './balance/member.ts';
 import { areAllFailed } from './balance/network-state.ts';
-import { pick, refusal } from './balance/pick.ts';
+import { isRefusal, pick, type Refusal, refusal } from './balance/pick.ts';
+import { markUnsupported } from './balance/unsupported.ts';
 import { readRequest } from './guard/read.ts';
 import { writeBatch } from './upstream/batch.ts';
-import { type AttemptNote, type Call, isOpen } from './upstream/call.ts';
+import { type AttemptNote, type Call, isAnswered, isOpen } from './upstream/call.ts';
 import type { CancelReason } from './upstream/cancellation.ts';
 import { dispatch } from './upstream/dispatch.ts';
 import { Exchange, type PassedOn } from './upstream/exchange.ts';
@@ -42,13 +43,29 @@ export async function forward(network: Network, incoming: Incoming, now: () => n
     const open = calls.filter(isOpen);
     if (batch) {
       const writes = open.filter((call) => call.safety === 'write');
-      const others = open.filter((call) => call.safety !== 'write');
-      await Promise.all([relay(exchange, others, 'batch'), relayInOrder(exchange, writes)]);
+      const others = byTag(
+        network,
+        open.filter((call) => call.safety !== 'write'),
+      );
+      const together = others.map((group) => relay(exchange, group, 'batch'));
+      await Promise.all([...together, relayInOrder(exchange, writes)]);
     } else await relay(exchange, open, 'single');
   } finally {
     if (exchange.stream === null) exchange.end();
   }
   return { batch, calls, exchange };
+}
+
+/** A batch goes whole to one upstream, but calls that want different tags may have none in common. */
+function byTag(network: Network, calls: readonly Call[]): readonly (readonly Call[])[] {
+  const groups = new Map<string | undefined, Call[]>();
+  for (const call of calls) {
+    const tag = network.tagOf(call.method);
+    const group = groups.get(tag);
+    if (group) group.push(call);
+    else groups.set(tag, [call]);
+  }
+  return [...groups.values()];
 }
 
 /** The writes of a batch go one by one: their order may be the order of their nonces. */
@@ -63,11 +80,21 @@ async function relay(exchange: Exchange, calls: readonly Call[], shape: 'single'
   let forgiven = false;
   const attempts: AttemptNote[] = [];
   for (const call of calls) call.attempts = attempts;
+  const tag = network.tagOf(calls[0]?.method ?? '') ?? null;
   for (let open = calls, triesLeft = network.config.tries; open.length > 0; open = open.filter(isOpen)) {
     if (cancellation.reason !== null) return abandon(cancellation.reason, open);
     const begunAt = now();
-    const member = triesLeft > 0 ? pick(network.state, tried, begunAt) : null;
-    if (member === null) return giveUp(exchange, open, attempts.length);
+    const wanted = {
+      tried,
+      tag,
+      methods: open.map(({ method }) => method),
+      answered: open.every(isAnswered),
+    };
+    const member =
+      triesLeft > 0
+        ? pick(network.state, wanted, begunAt, network.random)
+        : refusal(network.state, wanted, begunAt);
+    if (isRefusal(member)) return giveUp(exchange, open, attempts.length, member);
 
     const trial = beginAttempt(member, begunAt, trialWaitMs(member, areAllFailed(network.state)));
     const single = shape === 'single' ? open[0] : undefined;
@@ -89,7 +116,8 @@ async function relay(exchange: Exchange, calls: readonly Call[], shape: 'single'
       tried.push(member);
       triesLeft--;
     }
-    attempts.push(exchange.settle(member, verdict, trial, endedAt));
+    attempts.push(exchange.settle(member, verdict, trial, begunAt));
+    for (const { lacked, method } of open) if (lacked === 'method') markUnsupported(member, method, endedAt);
   }
 }
 
@@ -99,8 +127,12 @@ function abandon(reason: CancelReason, open: readonly Call[]): void {
 }
 
 /** Nobody is left to be tried: what a node has said is the answer, else the reason why nobody is. */
-function giveUp(exchange: Exchange, open: readonly Call[], attemptCount: number): void {
-  const { reasons, overloaded, retryAfterMs } = refusal(exchange.network.state, exchange.now());
+function giveUp(
+  exchange: Exchange,
+  open: readonly Call[],
+  attemptCount: number,
+  { reasons, overloaded, retryAfterMs }: Refusal,
+): void {
   const unattempted = attemptCount === 0 ? 'RPCB_NO_UPSTREAM' : 'RPCB_ATTEMPTS_FAILED';
   const code = overloaded ? 'RPCB_OVERLOADED' : unattempted;
   exchange.reasons = reasons;

@@ -122,7 +122,7 @@ function openStore({ config, redis, now, random }: GatewayOptions): Store {
   });
 }
 
-function openNetworks({ config, log, onAttempt }: GatewayOptions): ReadonlyMap<string, Network> {
+function openNetworks({ config, random, log, onAttempt }: GatewayOptions): ReadonlyMap<string, Network> {
   const { batchLimit, batchAnswerLimit, holdAnswer } = config.gateway;
   const limits = { batchLimit, batchAnswerLimitBytes: batchAnswerLimit, holdAnswerBytes: holdAnswer };
   const rankingMaxAgeMs = config.sidecar.rankingMaxAge;
@@ -134,7 +134,16 @@ function openNetworks({ config, log, onAttempt }: GatewayOptions): ReadonlyMap<s
   return new Map(
     Object.entries(config.networks).map(([name, network]) => [
       name,
-      openNetwork({ name, config: network, limits, rankingMaxAgeMs, onAttempt, onEjection }),
+      openNetwork({
+        name,
+        config: network,
+        limits,
+        rankingMaxAgeMs,
+        zone: config.gateway.zone,
+        random,
+        onAttempt,
+        onEjection,
+      }),
     ]),
   );
 }

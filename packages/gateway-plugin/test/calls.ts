@@ -16,6 +16,7 @@ export function callOf(id: string | undefined, safety: Safety = 'read', method =
     answer: null,
     failure: null,
     lastResort: null,
+    lacked: null,
     doubted: false,
     attempts: [],
   };

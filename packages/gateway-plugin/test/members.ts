@@ -8,10 +8,11 @@ import {
   type Reason,
   validateConfig,
 } from '@rpc-balancer/shared';
+import { createRandom } from '../../../test/kit/clock.ts';
 import { beginAttempt, type Trial, trialWaitMs } from '../src/balance/ejection.ts';
 import type { Member } from '../src/balance/member.ts';
 import { areAllFailed, createNetworkState, type NetworkState } from '../src/balance/network-state.ts';
-import { pick } from '../src/balance/pick.ts';
+import { isRefusal, pick, type Wanted } from '../src/balance/pick.ts';
 import { nextSnapshot } from '../src/balance/snapshot.ts';
 
 type NetworkInput = ConfigInput['networks'][string];
@@ -47,7 +48,9 @@ export function unprobed(
   upstreams: readonly UpstreamInput[],
   network: Partial<Omit<NetworkInput, 'upstreams'>> = {},
 ): NetworkState {
-  return createNetworkState(configOf(upstreams, { probe: 'off', ...network }), RANKING_MAX_AGE_MS);
+  return createNetworkState(configOf(upstreams, { probe: 'off', ...network }), {
+    rankingMaxAgeMs: RANKING_MAX_AGE_MS,
+  });
 }
 
 /** With a ranking that gives the upstreams these reasons, in configuration order. */
@@ -55,8 +58,9 @@ export function probed(
   upstreams: readonly UpstreamInput[],
   reasons: readonly (Reason | null)[],
   now: number,
+  network: Partial<Omit<NetworkInput, 'upstreams'>> = {},
 ): NetworkState {
-  const state = createNetworkState(configOf(upstreams), RANKING_MAX_AGE_MS);
+  const state = createNetworkState(configOf(upstreams, network), { rankingMaxAgeMs: RANKING_MAX_AGE_MS });
   state.snapshot = nextSnapshot(null, rankingOf(reasons), now);
   return state;
 }
@@ -97,9 +101,24 @@ export interface Attempt {
   readonly trial: Trial | null;
 }
 
+/** Whom a request would get that wants this and nothing else; null when nobody can be picked. */
+export function picked(
+  state: NetworkState,
+  now: number,
+  wanted: Partial<Wanted> = {},
+  random: () => number = createRandom(1),
+): Member | null {
+  const found = pick(state, wantedOf(wanted), now, random);
+  return isRefusal(found) ? null : found;
+}
+
+export function wantedOf(wanted: Partial<Wanted> = {}): Wanted {
+  return { tried: [], tag: null, methods: ['eth_call'], answered: false, ...wanted };
+}
+
 /** Picks and begins an attempt, as the data path does; null when nobody can be picked. */
 export function attempt(state: NetworkState, now: number, tried: readonly Member[] = []): Attempt | null {
-  const member = pick(state, tried, now);
+  const member = picked(state, now, { tried });
   if (member === null) return null;
   const trial = beginAttempt(member, now, trialWaitMs(member, areAllFailed(state)));
   return { member, trial };

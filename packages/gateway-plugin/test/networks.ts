@@ -1,5 +1,6 @@
 // Decides: how tests of the pure rooms get a whole network. Its pools exist, yet none of them connects before a call.
 import { onTestFinished } from 'vitest';
+import { createRandom } from '../../../test/kit/clock.ts';
 import { type Network, openNetwork } from '../src/upstream/network.ts';
 import { configOf, RANKING_MAX_AGE_MS } from './members.ts';
 
@@ -10,6 +11,8 @@ export function quietNetwork(name: string, ...given: Parameters<typeof configOf>
     config: configOf(...given),
     limits: { batchLimit: 1, batchAnswerLimitBytes: 1024, holdAnswerBytes: 1024 },
     rankingMaxAgeMs: RANKING_MAX_AGE_MS,
+    zone: undefined,
+    random: createRandom(1),
     onAttempt: () => {},
     onEjection: () => {},
   });

@@ -4,7 +4,9 @@ export type { Sources } from './config/expand.ts';
 export { configHash } from './config/hash.ts';
 export {
   type NetworkConfig,
+  type Preference,
   type ProbeConfig,
+  type Strategy,
   TIERS,
   type Tier,
   type UpstreamConfig,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createClock, type FakeClock } from '../../../../test/kit/clock.ts';
-import { type Attempt, attempt, memberOf, probed, unprobed } from '../../test/members.ts';
+import { type Attempt, attempt, memberOf, probed, unprobed, wantedOf } from '../../test/members.ts';
 import { ABORTED, ANSWERED, judgeTransport, type Verdict } from '../upstream/outcome.ts';
 import { isForgiven, record } from '../upstream/record.ts';
 import type { Member } from './member.ts';
@@ -229,7 +229,7 @@ describe('when everybody is ejected', () => {
     settle(attempt(state, clock.now()), FAILED);
     expect(areAllFailed(state)).toBe(true);
     expect(attempt(state, clock.now())).toBeNull();
-    expect(refusal(state, clock.now()).retryAfterMs).toBe(1000);
+    expect(refusal(state, wantedOf(), clock.now()).retryAfterMs).toBe(1000);
     clock.advance(1001);
     const trials = [attempt(state, clock.now()), attempt(state, clock.now()), attempt(state, clock.now())];
     expect(trials.map((one) => one?.member.id ?? 'none').sort()).toEqual(['a', 'b', 'none']);

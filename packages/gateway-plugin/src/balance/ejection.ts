@@ -28,6 +28,7 @@ export function beginAttempt(member: Member, now: number, waitMs: number): Trial
   if (now - member.checkedAt <= waitMs) return null;
   const trial = { begunAt: now, checkedBefore: member.checkedAt };
   member.checkedAt = now;
+  if (member.fails > 0) member.changes.count++;
   return trial;
 }
 
@@ -39,6 +40,7 @@ export function recordFailure(member: Member, now: number): void {
   member.fails++;
   member.failedAt = now;
   member.checkedAt = now;
+  member.changes.count++;
   if (member.maxFails > 0) {
     const cut = Math.floor(member.weight / member.maxFails);
     member.effectiveWeight = Math.max(0, member.effectiveWeight - cut);
@@ -47,6 +49,7 @@ export function recordFailure(member: Member, now: number): void {
 
 /** nginx's rule: failures are cleared only by a success that was picked more than `failTimeout` after the last of them. */
 export function recordSuccess(member: Member, now: number): void {
+  if (member.reason !== null || member.fails > 0 || member.unauthorizedAt > 0) member.changes.count++;
   if (member.failedAt < member.checkedAt) member.fails = 0;
   member.succeededAt = now;
   member.resetForgiven = false;
@@ -56,7 +59,15 @@ export function recordSuccess(member: Member, now: number): void {
 
 /** An attempt that says nothing (the client left): a trial is given back, so that the next request may try. */
 export function recordNothing(member: Member, trial: Trial | null): void {
-  if (trial && member.checkedAt === trial.begunAt) member.checkedAt = trial.checkedBefore;
+  if (!trial || member.checkedAt !== trial.begunAt) return;
+  member.checkedAt = trial.checkedBefore;
+  member.changes.count++;
+}
+
+/** 401 or 403 to real traffic. */
+export function recordUnauthorized(member: Member, now: number): void {
+  member.unauthorizedAt = now;
+  member.changes.count++;
 }
 
 /**
@@ -69,4 +80,5 @@ export function recordThrottled(member: Member, now: number, retryAfterMs: numbe
   if (retryAfterMs === null) member.throttleMs = Math.min(member.throttleMs * 2, member.failTimeoutMs);
   const until = now + Math.min(waitMs, member.failTimeoutMs);
   member.throttledUntil = Math.max(member.throttledUntil, until);
+  member.changes.count++;
 }

@@ -1,7 +1,11 @@
 // Decides: what the balancer knows of one upstream: its settings and its state in this replica.
 // Must not know: URLs, sockets, answers.
-import type { Tier, UpstreamConfig } from '@rpc-balancer/shared';
-import { TIERS } from '@rpc-balancer/shared';
+import { type Reason, TIERS, type Tier, type UpstreamConfig } from '@rpc-balancer/shared';
+
+/** Rises when something has changed that decides who may be picked; all members of a network share one. */
+export interface Changes {
+  count: number;
+}
 
 /** One upstream as the balancer sees it. The network owns it; `pick` and `ejection` change it in place. */
 export interface Member {
@@ -17,8 +21,24 @@ export interface Member {
   readonly maxFails: number;
   readonly failTimeoutMs: number;
   readonly disabled: boolean;
+  readonly tags: ReadonlySet<string>;
+  readonly zone: string | null;
+  readonly changes: Changes;
   /** Attempts sent and not yet settled. */
   inFlight: number;
+  /** The same at the other replicas, as far as they have told. */
+  inFlightElsewhere: number;
+  /** The reason of the last look, for those that must know whether a success may change it. */
+  reason: Reason | null;
+  /** The weight that counts now: less than `weight` while it climbs back (slowStart). */
+  share: number;
+  /** Since when it may be picked again after it could not; 0 from the start. */
+  recoveredAt: number;
+  /** Peak-sensitive moving average over successes, and when it was updated; null before the first. */
+  latencyMs: number | null;
+  latencyAt: number;
+  /** What it lately said it cannot do, by method, and until when that is believed. */
+  readonly unsupported: Map<string, number>;
   /** Smooth weighting, as in nginx: what has been gathered, and the weight it gathers by. */
   currentWeight: number;
   effectiveWeight: number;
@@ -38,10 +58,19 @@ export interface Member {
   requests: number;
 }
 
+/** Attempts in flight over all replicas: own are exact, those elsewhere are what was last heard. */
+export function loadOf(member: Member): number {
+  return member.inFlight + member.inFlightElsewhere;
+}
+
+export function isFull(member: Member): boolean {
+  return member.maxConns !== null && loadOf(member) >= member.maxConns;
+}
+
 /** First wait after a refusal without Retry-After. */
 export const THROTTLE_FIRST_MS = 1000;
 
-export function createMember(config: UpstreamConfig, index: number): Member {
+export function createMember(config: UpstreamConfig, index: number, changes: Changes): Member {
   return {
     id: config.id,
     index,
@@ -52,7 +81,17 @@ export function createMember(config: UpstreamConfig, index: number): Member {
     maxFails: config.maxFails,
     failTimeoutMs: config.failTimeout,
     disabled: config.disabled,
+    tags: new Set(config.tags),
+    zone: config.zone ?? null,
+    changes,
     inFlight: 0,
+    inFlightElsewhere: 0,
+    reason: null,
+    share: config.weight,
+    recoveredAt: 0,
+    latencyMs: null,
+    latencyAt: 0,
+    unsupported: new Map(),
     currentWeight: 0,
     effectiveWeight: config.weight,
     fails: 0,

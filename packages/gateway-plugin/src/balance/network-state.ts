@@ -1,36 +1,106 @@
 // Decides: the balancing state of one network in this replica, and why each upstream may not be picked right now.
 // Must not know: requests, answers, Redis.
-import { isHard, type NetworkConfig, type Reason } from '@rpc-balancer/shared';
+import {
+  isHard,
+  type NetworkConfig,
+  type Preference,
+  type Reason,
+  type Strategy,
+} from '@rpc-balancer/shared';
 import { isFailed, trialWaitMs } from './ejection.ts';
-import { createMember, type Member } from './member.ts';
+import { type Changes, createMember, isFull, type Member } from './member.ts';
 import { isStale, probedReason, type Snapshot } from './snapshot.ts';
+
+/** Who may be picked, worked out by standing.ts. */
+export interface Standing {
+  /** Of {@link Changes} when this was worked out. */
+  readonly changeCount: number;
+  /** From this instant on it must be worked out anew, epoch ms. */
+  readonly until: number;
+  /** In configuration order; without `full`, which changes with every attempt. */
+  readonly reasons: readonly (Reason | null)[];
+  /** Whom a request without wishes may be given to, loads aside: the best tier's preferred ones. */
+  readonly first: readonly Member[];
+  /** Whether some upstream has a limit on its load or lacks methods, so that each request must be looked at. */
+  readonly conditional: boolean;
+}
 
 export interface NetworkState {
   readonly members: readonly Member[];
+  readonly strategy: Strategy;
+  readonly prefer: readonly Preference[];
+  readonly maxLagBlocks: number;
+  readonly fallbackLagBlocks: number | null;
+  readonly slowStartMs: number | null;
+  /** Where this gateway stands; null when it does not say, or no upstream says. */
+  readonly zone: string | null;
   /** False for `probe: off`: then only passive health speaks. */
   readonly probed: boolean;
   readonly rankingMaxAgeMs: number;
-  /** Replaced by the feed, never edited. */
+  readonly changes: Changes;
+  /** Replaced by {@link adoptSnapshot}, never edited. */
   snapshot: Snapshot | null;
+  /** Who may be picked, worked out at the last change. */
+  standing: Standing | null;
+  /** Whether the local tier was left because it is too far behind. */
+  fallenBack: boolean;
+  /** Who has all calls under `single_best`. */
+  winner: Member | null;
 }
 
-export function createNetworkState(config: NetworkConfig, rankingMaxAgeMs: number): NetworkState {
+export interface StateOptions {
+  readonly rankingMaxAgeMs: number;
+  /** The zone of this gateway. */
+  readonly zone?: string | undefined;
+}
+
+export function createNetworkState(
+  config: NetworkConfig,
+  { rankingMaxAgeMs, zone }: StateOptions,
+): NetworkState {
+  const changes = { count: 0 };
   return {
-    members: config.upstreams.map(createMember),
+    members: config.upstreams.map((upstream, at) => createMember(upstream, at, changes)),
+    strategy: config.strategy,
+    prefer: config.prefer,
+    maxLagBlocks: config.maxLagBlocks,
+    fallbackLagBlocks: config.fallbackLagBlocks,
+    slowStartMs: config.slowStart,
+    zone: zone !== undefined && config.upstreams.some((upstream) => upstream.zone === zone) ? zone : null,
     probed: config.probe !== null,
     rankingMaxAgeMs,
+    changes,
     snapshot: null,
+    standing: null,
+    fallenBack: false,
+    winner: null,
   };
+}
+
+export function adoptSnapshot(state: NetworkState, snapshot: Snapshot): void {
+  state.snapshot = snapshot;
+  state.changes.count++;
 }
 
 /** One reason (or none) per member, in configuration order. Hard reasons come first: they decide. */
 export function reasonsNow(state: NetworkState, now: number): (Reason | null)[] {
+  return lastingReasons(state, now).map((lasting, at) => {
+    const member = state.members[at];
+    return member ? withLoad(member, lasting) : null;
+  });
+}
+
+/** The reason now: `full` comes and goes with each attempt, and is binding where a soft one is not. */
+export function withLoad(member: Member, lasting: Reason | null): Reason | null {
+  return (lasting === null || !isHard(lasting)) && isFull(member) ? 'full' : lasting;
+}
+
+/** The reasons that last until something is heard or a time is over: all but those of the load and of a call. */
+export function lastingReasons(state: NetworkState, now: number): (Reason | null)[] {
   const { members, snapshot } = state;
   const stale = snapshot !== null && isStale(snapshot, now, state.rankingMaxAgeMs);
   const allFailed = areAllFailed(state);
-  const reasons: (Reason | null)[] = [];
-  for (const member of members) reasons.push(reasonOf(state, member, now, { stale, allFailed }));
-  return reasons;
+  return members.map((member) => reasonOf(state, member, now, { stale, allFailed }));
 }
 
 interface Circumstances {
@@ -50,7 +120,6 @@ function reasonOf(
   const failed = isFailed(member, state.members.length);
   if (failed && now - member.checkedAt <= trialWaitMs(member, allFailed)) return 'ejected';
   if (member.throttledUntil > now) return 'throttled';
-  if (member.maxConns !== null && member.inFlight >= member.maxConns) return 'full';
   return probed ?? refusedReason(state, member, now);
 }
 
@@ -58,6 +127,23 @@ function reasonOf(
 function refusedReason({ snapshot, probed }: NetworkState, member: Member, now: number): Reason | null {
   const believedFrom = probed && snapshot ? snapshot.acceptedAt : now - member.failTimeoutMs;
   return member.unauthorizedAt > believedFrom ? 'unauthorized' : null;
+}
+
+/** When one of the reasons may end by the mere passing of time, epoch ms; infinity when none does. */
+export function nextEndOf(state: NetworkState, now: number): number {
+  const { members, snapshot } = state;
+  const allFailed = areAllFailed(state);
+  let end = Number.POSITIVE_INFINITY;
+  const consider = (at: number) => {
+    if (at >= now && at < end) end = at;
+  };
+  if (snapshot) consider(snapshot.acceptedAt + state.rankingMaxAgeMs);
+  for (const member of members) {
+    if (member.fails > 0) consider(member.checkedAt + trialWaitMs(member, allFailed));
+    if (member.unauthorizedAt > 0) consider(member.unauthorizedAt + member.failTimeoutMs);
+    consider(member.throttledUntil);
+  }
+  return end;
 }
 
 /** Whether every upstream that could be used at all has reached `maxFails`. */

@@ -2,14 +2,13 @@ import { REASONS, type Reason } from '@rpc-balancer/shared';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createClock } from '../../../../test/kit/clock.ts';
-import { attempt, memberOf, probed, unprobed } from '../../test/members.ts';
+import { attempt, memberOf, picked, probed, unprobed, wantedOf } from '../../test/members.ts';
 import { endAttempt, recordFailure, recordThrottled } from './ejection.ts';
 import type { Member } from './member.ts';
 import { type NetworkState, reasonsNow } from './network-state.ts';
-import { pick, refusal } from './pick.ts';
+import { refusal } from './pick.ts';
 
 const NOW = createClock().now();
-const NONE: readonly Member[] = [];
 
 /** Ids of the upstreams that get the next attempts; each ends before the next begins. */
 function sequence(state: NetworkState, count: number, now = NOW): string {
@@ -76,16 +75,16 @@ describe('tiers', () => {
 
   test('a worse tier serves as soon as the one before has nobody eligible', () => {
     const state = unprobed([...three]);
-    memberOf(state, 2).throttledUntil = NOW + 1000;
+    recordThrottled(memberOf(state, 2), NOW, 1000);
     expect(sequence(state, 2)).toBe('bb');
-    memberOf(state, 1).throttledUntil = NOW + 1000;
+    recordThrottled(memberOf(state, 1), NOW, 1000);
     expect(sequence(state, 2)).toBe('aa');
   });
 
   test('a worse tier serves a request that has tried the better one already', () => {
     const state = unprobed([...three]);
     const tried = [memberOf(state, 2)];
-    expect(pick(state, tried, NOW)?.id).toBe('b');
+    expect(picked(state, NOW, { tried })?.id).toBe('b');
   });
 
   test('an eligible upstream of a worse tier comes before a softly excluded one of a better', () => {
@@ -99,8 +98,8 @@ describe('reasons', () => {
     const hard = reasonsOfKind('hard');
     for (const reason of hard) {
       const state = probed([{}, {}], [reason, reason], NOW);
-      expect(pick(state, NONE, NOW), reason).toBeNull();
-      expect(refusal(state, NOW).reasons, reason).toEqual({ a: reason, b: reason });
+      expect(picked(state, NOW), reason).toBeNull();
+      expect(refusal(state, wantedOf(), NOW).reasons, reason).toEqual({ a: reason, b: reason });
     }
     expect(hard).toContain('wrong_chain');
   });
@@ -166,7 +165,7 @@ describe('refusals', () => {
     const state = unprobed([{ maxFails: 1, failTimeout: 9000 }, {}, { disabled: true }]);
     recordFailure(memberOf(state, 0), NOW);
     recordThrottled(memberOf(state, 1), NOW, 7000);
-    expect(refusal(state, NOW + 500)).toEqual({
+    expect(refusal(state, wantedOf(), NOW + 500)).toEqual({
       reasons: { a: 'ejected', b: 'throttled', c: 'disabled' },
       overloaded: false,
       retryAfterMs: 6500,
@@ -177,18 +176,18 @@ describe('refusals', () => {
     const state = probed([{ maxConns: 1 }, {}, {}], [null, null, 'wrong_chain'], NOW);
     memberOf(state, 0).inFlight = 1;
     recordThrottled(memberOf(state, 1), NOW, 400);
-    expect(refusal(state, NOW)).toMatchObject({ overloaded: true, retryAfterMs: 400 });
+    expect(refusal(state, wantedOf(), NOW)).toMatchObject({ overloaded: true, retryAfterMs: 400 });
   });
 
   test('a network without a usable upstream is not overloaded and asks to come back in a second', () => {
     const state = unprobed([{ disabled: true }, { disabled: true }]);
-    expect(refusal(state, NOW)).toMatchObject({ overloaded: false, retryAfterMs: 1000 });
+    expect(refusal(state, wantedOf(), NOW)).toMatchObject({ overloaded: false, retryAfterMs: 1000 });
   });
 
   test('an upstream that was tried in vain but is eligible makes a refusal no overload', () => {
     const state = unprobed([{}, { maxConns: 1 }]);
     memberOf(state, 1).inFlight = 1;
-    expect(refusal(state, NOW)).toMatchObject({ overloaded: false, reasons: { b: 'full' } });
+    expect(refusal(state, wantedOf(), NOW)).toMatchObject({ overloaded: false, reasons: { b: 'full' } });
   });
 });
 
@@ -240,10 +239,10 @@ describe('whatever the state', () => {
       fc.property(upstreams, (drawn) => {
         const { state, tried } = build(drawn);
         const reasons = reasonsNow(state, NOW);
-        const picked = pick(state, tried, NOW);
-        if (picked === null) return;
-        expect(tried.includes(picked)).toBe(false);
-        const reason = reasons[picked.index];
+        const chosen = picked(state, NOW, { tried });
+        if (chosen === null) return;
+        expect(tried.includes(chosen)).toBe(false);
+        const reason = reasons[chosen.index];
         expect(reason == null || REASONS[reason] === 'soft').toBe(true);
       }),
       { numRuns: 500 },
@@ -258,12 +257,13 @@ describe('whatever the state', () => {
         const left = state.members.filter((member) => !tried.includes(member));
         const eligible = left.filter(({ index }) => reasons[index] === null);
         const soft = left.filter(({ index }) => REASONS[reasons[index] ?? 'standby'] === 'soft');
-        const picked = pick(state, tried, NOW);
-        const from = eligible.length > 0 ? eligible : soft;
-        if (from.length === 0) expect(picked).toBeNull();
-        else expect(from).toContain(picked);
+        const answering = soft.filter(({ index }) => !SILENT.has(reasons[index] ?? 'standby'));
+        const chosen = picked(state, NOW, { tried });
+        const from = [eligible, answering, soft].find((group) => group.length > 0) ?? [];
+        if (from.length === 0) expect(chosen).toBeNull();
+        else expect(from).toContain(chosen);
         const bestRank = Math.min(...from.map(({ tierRank }) => tierRank));
-        if (picked) expect(picked.tierRank).toBe(bestRank);
+        if (chosen) expect(chosen.tierRank).toBe(bestRank);
       }),
       { numRuns: 500 },
     );
@@ -273,7 +273,7 @@ describe('whatever the state', () => {
     fc.assert(
       fc.property(upstreams, (drawn) => {
         const [one, two] = [build(drawn), build(drawn)];
-        expect(pick(one.state, one.tried, NOW)?.id).toBe(pick(two.state, two.tried, NOW)?.id);
+        expect(picked(one.state, NOW, one)?.id).toBe(picked(two.state, NOW, two)?.id);
       }),
     );
   });
@@ -283,17 +283,17 @@ describe('whatever the state', () => {
       fc.property(upstreams, (drawn) => {
         const { state, tried } = build(drawn);
         const reasons = reasonsNow(state, NOW);
-        const picked = pick(state, tried, NOW);
-        if (picked === null) return;
+        const chosen = picked(state, NOW, { tried });
+        if (chosen === null) return;
         const rivals = state.members.filter(
           (member) =>
             !tried.includes(member) &&
-            member.tierRank === picked.tierRank &&
-            (reasons[member.index] === null) === (reasons[picked.index] === null) &&
+            member.tierRank === chosen.tierRank &&
+            groupOf(reasons[member.index]) === groupOf(reasons[chosen.index]) &&
             REASONS[reasons[member.index] ?? 'standby'] !== 'hard',
         );
         for (const rival of rivals) {
-          expect(rival.inFlight / rival.weight).toBeGreaterThanOrEqual(picked.inFlight / picked.weight);
+          expect(rival.inFlight / rival.weight).toBeGreaterThanOrEqual(chosen.inFlight / chosen.weight);
         }
       }),
     );
@@ -302,4 +302,18 @@ describe('whatever the state', () => {
 
 function reasonsOfKind(kind: 'hard' | 'soft'): Reason[] {
   return (Object.keys(REASONS) as Reason[]).filter((reason) => REASONS[reason] === kind); // keys widen to string
+}
+
+/** Reasons of those that are asked last, because they probably do not answer. */
+const SILENT: ReadonlySet<Reason> = new Set([
+  'unreachable',
+  'probe_timeout',
+  'probe_failed',
+  'unauthorized',
+  'silent',
+]);
+
+function groupOf(reason: Reason | null | undefined): string {
+  if (reason == null) return 'eligible';
+  return SILENT.has(reason) ? 'silent' : 'answering';
 }

@@ -1,9 +1,25 @@
-// Decides: which upstream gets the next attempt: tier, then least connections, ties by smooth round-robin (nginx's rules).
-// Must not know: what is sent. Source of the order: ngx_http_upstream_least_conn_module.
+// Decides: which upstream gets the next attempt: reasons, tier, zone, preference, then the strategy; or why nobody can.
+// Must not know: what is sent. No I/O and no clock; it moves the network's own weights, as smooth weighting must.
 import { isHard, type Reason } from '@rpc-balancer/shared';
 import { trialWaitMs } from './ejection.ts';
-import type { Member } from './member.ts';
-import { areAllFailed, type NetworkState, reasonsNow } from './network-state.ts';
+import { isFull, type Member } from './member.ts';
+import { areAllFailed, type NetworkState, type Standing } from './network-state.ts';
+import { firstTier, inZone, isBearable, preferred } from './prefer.ts';
+import { standingOf } from './standing.ts';
+import { choose } from './strategy.ts';
+import { isUnsupported } from './unsupported.ts';
+
+/** What a request asks of its upstream. */
+export interface Wanted {
+  /** Members that it has been sent to already. */
+  readonly tried: readonly Member[];
+  /** What the upstream must be able to do; null for nothing special. */
+  readonly tag: string | null;
+  /** What is asked, for upstreams that lately said they cannot do it. */
+  readonly methods: readonly string[];
+  /** A node has said already that it cannot: an upstream of which the same is known is not worth another attempt. */
+  readonly answered: boolean;
+}
 
 /** Nobody can be picked, and why. */
 export interface Refusal {
@@ -19,40 +35,105 @@ const RETRY_AFTER_DEFAULT_MS = 1000;
 
 const LOAD_REASONS: ReadonlySet<Reason | null> = new Set(['full', 'throttled', 'budget_spent']);
 
-/**
- * The member for the next attempt. Soft reasons are ignored before a request is refused, hard ones never.
- * @param tried members that this request has been sent to already
- */
-export function pick(state: NetworkState, tried: readonly Member[], now: number): Member | null {
-  const reasons = reasonsNow(state, now);
-  const eligible = bestTier(
-    state.members,
-    (member) => reasons[member.index] === null && !tried.includes(member),
+/** Soft reasons of an upstream that probably does not answer: others are asked before it. */
+const SILENT_REASONS: ReadonlySet<Reason | null> = new Set([
+  'unreachable',
+  'probe_timeout',
+  'probe_failed',
+  'unauthorized',
+  'silent',
+]);
+
+/** The member for the next attempt, or why there is none. Soft reasons are ignored before a request is refused, hard ones never. */
+export function pick(
+  state: NetworkState,
+  wanted: Wanted,
+  now: number,
+  random: () => number,
+): Member | Refusal {
+  const standing = standingOf(state, now);
+  const circumstances = { now, random };
+  const usual = isUndemanding(wanted, standing) ? standing.first : [];
+  const narrowed = state.zone === null ? usual : preferred(state, inZone(state, usual));
+  return (
+    choose(narrowed, state, circumstances) ??
+    choose(candidates(state, standing, wanted, now), state, circumstances) ??
+    refusal(state, wanted, now)
   );
-  if (eligible.length > 0) return leastConnections(eligible);
-  const spared = bestTier(
-    state.members,
-    (member) => !isHardOrNull(reasons[member.index]) && !tried.includes(member),
-  );
-  return spared.length > 0 ? leastConnections(spared) : null;
 }
 
-/** Says why {@link pick} found nobody, whatever the request tried before. */
-export function refusal(state: NetworkState, now: number): Refusal {
-  const reasons = reasonsNow(state, now);
-  const named = state.members.flatMap((member) => {
-    const reason = reasons[member.index];
-    return reason ? [[member.id, reason] as const] : [];
-  });
-  const usable = state.members.filter(
-    (member) => !member.disabled && reasons[member.index] !== 'wrong_chain',
+export function isRefusal(picked: Member | Refusal): picked is Refusal {
+  return 'reasons' in picked;
+}
+
+function isUndemanding({ tried, tag }: Wanted, { conditional }: Standing): boolean {
+  return tried.length === 0 && tag === null && !conditional;
+}
+
+/** Looks at each member with the request's eyes; whoever has a soft reason only if nobody else is left. */
+function candidates(state: NetworkState, standing: Standing, wanted: Wanted, now: number): readonly Member[] {
+  const open = state.members.filter((member) => !wanted.tried.includes(member));
+  const reasons = new Map(open.map((member) => [member, reasonFor(state, standing, member, wanted, now)]));
+  const having = (admits: (reason: Reason | null) => boolean) =>
+    open.filter((member) => admits(reasons.get(member) ?? null));
+  const bearable = having((reason) => isBearable(state, reason));
+  const mayHelp = (reason: Reason | null) => reason === null || isSoft(reason, wanted);
+  for (const admits of [
+    isNull,
+    (reason: Reason | null) => mayHelp(reason) && !SILENT_REASONS.has(reason),
+    mayHelp,
+  ]) {
+    const tier = firstTier(state, having(admits), bearable);
+    if (tier.length > 0) return preferred(state, inZone(state, tier));
+  }
+  return [];
+}
+
+function isNull(reason: Reason | null): boolean {
+  return reason === null;
+}
+
+function isSoft(reason: Reason, { answered }: Wanted): boolean {
+  return !isHard(reason) && !(answered && reason === 'unsupported');
+}
+
+/** Hard reasons first: they decide. */
+function reasonFor(
+  state: NetworkState,
+  { reasons }: Standing,
+  member: Member,
+  { tag, methods }: Wanted,
+  now: number,
+): Reason | null {
+  const lasting = reasons[member.index] ?? null;
+  if (lasting !== null && isHard(lasting)) return lasting;
+  if (isFull(member)) return 'full';
+  if (tag !== null && !member.tags.has(tag) && state.members.some(({ tags }) => tags.has(tag)))
+    return 'untagged';
+  const lacks = member.unsupported.size > 0 && methods.some((method) => isUnsupported(member, method, now));
+  return lasting ?? (lacks ? 'unsupported' : null);
+}
+
+/** One reason per upstream that has one, as a request sees them, whatever it has tried before. */
+export function reasonsFor(state: NetworkState, wanted: Wanted, now: number): Refusal['reasons'] {
+  const standing = standingOf(state, now);
+  return Object.fromEntries(
+    state.members.flatMap((member) => {
+      const reason = reasonFor(state, standing, member, wanted, now);
+      return reason ? [[member.id, reason] as const] : [];
+    }),
   );
+}
+
+/** Says why nobody can be picked, whatever the request tried before. */
+export function refusal(state: NetworkState, wanted: Wanted, now: number): Refusal {
+  const reasons = reasonsFor(state, wanted, now);
+  const usable = state.members.filter(({ id, disabled }) => !disabled && reasons[id] !== 'wrong_chain');
   const allFailed = areAllFailed(state);
-  const ends = usable.map((member) => endOf(member, reasons[member.index] ?? null, now, allFailed));
+  const ends = usable.map((member) => endOf(member, reasons[member.id] ?? null, now, allFailed));
   return {
-    reasons: Object.fromEntries(named),
-    overloaded:
-      usable.length > 0 && usable.every((member) => LOAD_REASONS.has(reasons[member.index] ?? null)),
+    reasons,
+    overloaded: usable.length > 0 && usable.every(({ id }) => LOAD_REASONS.has(reasons[id] ?? null)),
     retryAfterMs: Math.max(
       1,
       Math.min(...ends, usable.length > 0 ? Number.POSITIVE_INFINITY : RETRY_AFTER_DEFAULT_MS),
@@ -66,46 +147,14 @@ function endOf(member: Member, reason: Reason | null, now: number, allFailed: bo
   return RETRY_AFTER_DEFAULT_MS;
 }
 
-function isHardOrNull(reason: Reason | null | undefined): boolean {
-  return reason === null || reason === undefined || isHard(reason);
-}
-
-/** The members of the first tier that has any for which `admits` holds, in configuration order. */
-function bestTier(members: readonly Member[], admits: (member: Member) => boolean): Member[] {
-  let best: Member[] = [];
-  for (const member of members) {
-    if (!admits(member)) continue;
-    const rank = best[0]?.tierRank ?? Number.POSITIVE_INFINITY;
-    if (member.tierRank < rank) best = [member];
-    else if (member.tierRank === rank) best.push(member);
-  }
-  return best;
-}
-
-/** Fewest attempts in flight per weight; only where several tie does the smooth weighting move. */
-function leastConnections(members: readonly Member[]): Member | null {
-  let [best] = members;
-  if (!best) return null;
-  let tied: Member[] = [];
-  for (const member of members) {
-    const difference = member.inFlight * best.weight - best.inFlight * member.weight;
-    if (difference < 0) {
-      best = member;
-      tied = [member];
-    } else if (difference === 0) tied.push(member);
-  }
-  return tied.length > 1 ? smoothRoundRobin(tied) : best;
-}
-
-function smoothRoundRobin(members: readonly Member[]): Member | null {
-  let best: Member | null = null;
-  let total = 0;
-  for (const member of members) {
-    member.currentWeight += member.effectiveWeight;
-    total += member.effectiveWeight;
-    if (member.effectiveWeight < member.weight) member.effectiveWeight++;
-    if (best === null || member.currentWeight > best.currentWeight) best = member;
-  }
-  if (best) best.currentWeight -= total;
-  return best;
+/** What {@link pick} would say, on a copy: no weight moves. */
+export function preview(
+  state: NetworkState,
+  wanted: Wanted,
+  now: number,
+  random: () => number,
+): Member | Refusal {
+  const members = state.members.map((member) => ({ ...member }));
+  const winner = state.winner === null ? null : (members[state.winner.index] ?? null);
+  return pick({ ...state, members, winner, standing: null }, wanted, now, random);
 }

@@ -1,6 +1,7 @@
 // Decides: when the newest ranking is read, and that only a valid and newer one replaces the snapshot.
 // Must not know: how rankings are made, or what is picked by them.
 import { decodeRanking, type Log, type Store } from '@rpc-balancer/shared';
+import { adoptSnapshot } from '../balance/network-state.ts';
 import { isStale, nextSnapshot } from '../balance/snapshot.ts';
 import type { Network } from '../upstream/network.ts';
 
@@ -43,7 +44,7 @@ export function startFeed({ networks, store, now, log, onInvalid }: FeedOptions)
     complaints.delete(network.name);
     const { state } = network;
     const next = nextSnapshot(state.snapshot, ranking, now());
-    if (next) state.snapshot = next;
+    if (next) adoptSnapshot(state, next);
   }
 
   /** One read per network at a time; an event that comes meanwhile is answered by one more. */

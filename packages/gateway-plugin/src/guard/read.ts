@@ -75,6 +75,7 @@ function readCall(bytes: Buffer, parsed: unknown, safetyOf: ReadOptions['safetyO
     answer: null,
     failure: wrong === null ? null : { code: 'RPCB_INVALID_REQUEST', detail: wrong },
     lastResort: null,
+    lacked: null,
     doubted: false,
     attempts: [],
   };

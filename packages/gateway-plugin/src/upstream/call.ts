@@ -2,7 +2,7 @@
 // Must not know: HTTP, or who answers it.
 
 import type { ErrorCode, Safety, Span } from '@rpc-balancer/shared';
-import type { Outcome } from './outcome.ts';
+import type { Outcome, Verdict } from './outcome.ts';
 
 /** One attempt, as an error tells of it. */
 export interface AttemptNote {
@@ -28,6 +28,8 @@ export interface Call {
   failure: Failure | null;
   /** An answer that another upstream may better (a refusal, "method not found"): the client's if nobody does. */
   lastResort: Buffer | null;
+  /** What the node that answered last said it lacks. */
+  lacked: Verdict['lacks'];
   /** A node said "internal error" once; one second opinion is enough. */
   doubted: boolean;
   /** Those that this call took part in; at most `tries` and a forgiven one. */
@@ -41,4 +43,9 @@ export function idOf(call: Call): Buffer | null {
 
 export function isOpen(call: Call): boolean {
   return call.answer === null && call.failure === null;
+}
+
+/** Whether there is an answer already, although another upstream may have a better one. */
+export function isAnswered(call: Call): boolean {
+  return call.lastResort !== null;
 }

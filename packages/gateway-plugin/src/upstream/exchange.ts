@@ -71,9 +71,9 @@ export class Exchange {
   }
 
   /** An attempt has ended: counts it. */
-  settle(member: Member, verdict: Verdict, trial: Trial | null, endedAt: number): AttemptNote {
+  settle(member: Member, verdict: Verdict, trial: Trial | null, begunAt: number): AttemptNote {
     this.#note(member);
-    this.#count(member, verdict, trial, endedAt);
+    this.#count(member, verdict, trial, begunAt);
     return { upstream: member.id, outcome: verdict.outcome };
   }
 
@@ -83,7 +83,7 @@ export class Exchange {
     this.#note(member);
     this.stream = rest.stream((end) => {
       const verdict = VERDICT_OF_END[end];
-      this.#count(member, verdict, trial, this.now());
+      this.#count(member, verdict, trial, null);
       this.end();
     });
   }
@@ -93,10 +93,10 @@ export class Exchange {
     this.lastUpstream = member.id;
   }
 
-  #count(member: Member, verdict: Verdict, trial: Trial | null, endedAt: number): void {
+  #count(member: Member, verdict: Verdict, trial: Trial | null, begunAt: number | null): void {
     const { name, state, onAttempt, onEjection } = this.network;
     const before = isFailed(member, state.members.length);
-    record(member, verdict, trial, endedAt);
+    record(member, verdict, trial, this.now(), begunAt);
     const after = isFailed(member, state.members.length);
     onAttempt(name, member.id, verdict.outcome);
     if (before !== after) onEjection(name, member.id, after);

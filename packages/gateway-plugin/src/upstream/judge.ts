@@ -90,6 +90,7 @@ function settleAll(calls: readonly Call[], verdict: Verdict, reply: Reply): Verd
 
 /** Closes the call unless the verdict lets it go elsewhere. */
 function settle(call: Call, verdict: Verdict, bytes: Buffer | null, reply: Reply): Verdict {
+  call.lacked = verdict.lacks;
   if (verdict.outcome === 'answered') {
     call.answer = bytes ?? Buffer.alloc(0);
     return verdict;

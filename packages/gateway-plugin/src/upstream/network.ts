@@ -32,9 +32,12 @@ export interface Network {
   readonly limits: Limits;
   readonly state: NetworkState;
   readonly safetyOf: (method: string) => Safety;
+  /** The tag that an upstream must have for a method. */
+  readonly tagOf: (method: string) => string | undefined;
   /** Deadline of methods that have their own, in ms. */
   readonly deadlineOf: (method: string) => number | undefined;
   readonly connectionsOf: (member: Member) => Connections;
+  readonly random: () => number;
   readonly onAttempt: AttemptListener;
   readonly onEjection: EjectionListener;
   close(): Promise<void>;
@@ -45,13 +48,16 @@ export interface NetworkOptions {
   readonly config: NetworkConfig;
   readonly limits: Limits;
   readonly rankingMaxAgeMs: number;
+  /** The zone of this gateway. */
+  readonly zone: string | undefined;
+  readonly random: () => number;
   readonly onAttempt: AttemptListener;
   readonly onEjection: EjectionListener;
 }
 
 export function openNetwork(options: NetworkOptions): Network {
-  const { name, config, limits, rankingMaxAgeMs, onAttempt, onEjection } = options;
-  const state = createNetworkState(config, rankingMaxAgeMs);
+  const { name, config, limits, rankingMaxAgeMs, zone, random, onAttempt, onEjection } = options;
+  const state = createNetworkState(config, { rankingMaxAgeMs, zone });
   const connections = new Map(
     state.members.map((member, at) => {
       const upstream = config.upstreams[at];
@@ -66,12 +72,14 @@ export function openNetwork(options: NetworkOptions): Network {
     limits,
     state,
     safetyOf: createSafetyOf(config.methods),
+    tagOf: createGlobTable(config.methods.tags),
     deadlineOf: createGlobTable(config.deadlines),
     connectionsOf: (member) => {
       const found = connections.get(member);
       if (!found) throw new Error(`${member.id} is no member of ${name}`);
       return found;
     },
+    random,
     onAttempt,
     onEjection,
     async close() {

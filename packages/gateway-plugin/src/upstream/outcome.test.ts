@@ -37,7 +37,7 @@ function ofText(text: string, cut = false): Verdict | null {
 }
 
 describe('the table', () => {
-  const sent = { sent: true, nothingRan: false, stale: false, retryAfterMs: null };
+  const sent = { sent: true, nothingRan: false, lacks: null, stale: false, retryAfterMs: null };
   const of = (outcome: Outcome, facts: Partial<Verdict> = {}): Verdict => ({
     outcome,
     counts: false,

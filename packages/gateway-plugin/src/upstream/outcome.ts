@@ -44,6 +44,8 @@ export interface Verdict {
   readonly lost: boolean;
   /** Nothing ran at the node although it answered (method not found). */
   readonly nothingRan: boolean;
+  /** What the node said it lacks; only this is remembered. */
+  readonly lacks: 'method' | 'history' | null;
   /** A reset of a reused socket: the same upstream may be tried again. */
   readonly stale: boolean;
   /** What the refusal asked to wait, in ms; null where it named nothing. */
@@ -66,7 +68,17 @@ export function goesOn(verdict: Verdict, safety: Safety): GoesOn {
 
 function verdict(outcome: Outcome, facts: Partial<Omit<Verdict, 'outcome'>> = {}): Verdict {
   const { counts, lost } = TABLE[outcome];
-  return { outcome, counts, lost, sent: true, nothingRan: false, stale: false, retryAfterMs: null, ...facts };
+  return {
+    outcome,
+    counts,
+    lost,
+    sent: true,
+    nothingRan: false,
+    lacks: null,
+    stale: false,
+    retryAfterMs: null,
+    ...facts,
+  };
 }
 
 export const ANSWERED = verdict('answered');
@@ -148,10 +160,10 @@ export function judgeEnvelope(body: Uint8Array, envelope: Envelope, waitMs: numb
   if (envelope.error.end === -1) return ANSWERED; // Larger than what is held: hand it on.
   const error = readError(body.subarray(envelope.error.start, envelope.error.end));
   if (error === null) return null;
-  if (error.code === -32601) return verdict('unable', { nothingRan: true });
+  if (error.code === -32601) return verdict('unable', { nothingRan: true, lacks: 'method' });
   if (isLimit(error)) return verdict('throttled', { retryAfterMs: waitMs });
   if (isRevert(error)) return ANSWERED;
-  if (LACKS.test(error.text)) return verdict('unable');
+  if (LACKS.test(error.text)) return verdict('unable', { lacks: 'history' });
   return error.code === -32603 ? verdict('internal') : ANSWERED;
 }
 

@@ -6,8 +6,10 @@ import {
   recordNothing,
   recordSuccess,
   recordThrottled,
+  recordUnauthorized,
   type Trial,
 } from '../balance/ejection.ts';
+import { recordLatency } from '../balance/latency.ts';
 import type { Member } from '../balance/member.ts';
 import type { Verdict } from './outcome.ts';
 
@@ -16,9 +18,19 @@ export function isForgiven(member: Member, verdict: Verdict): boolean {
   return verdict.stale && !member.resetForgiven;
 }
 
-/** Ends the attempt and counts it. */
-export function record(member: Member, verdict: Verdict, trial: Trial | null, now: number): void {
+/**
+ * Ends the attempt and counts it.
+ * @param begunAt of the attempt, for its latency; null where that says nothing, as of an answer that a client takes slowly
+ */
+export function record(
+  member: Member,
+  verdict: Verdict,
+  trial: Trial | null,
+  now: number,
+  begunAt: number | null = null,
+): void {
   endAttempt(member);
+  if (begunAt !== null && verdict.outcome === 'answered') recordLatency(member, now - begunAt, now);
   if (isForgiven(member, verdict)) {
     member.resetForgiven = true;
     recordNothing(member, trial);
@@ -28,7 +40,7 @@ export function record(member: Member, verdict: Verdict, trial: Trial | null, no
     recordThrottled(member, now, verdict.retryAfterMs);
     recordNothing(member, trial);
   } else if (verdict.outcome === 'unauthorized') {
-    member.unauthorizedAt = now;
+    recordUnauthorized(member, now);
     recordNothing(member, trial);
   } else if (verdict.outcome !== 'failed') recordSuccess(member, now);
   // A refusal of the request itself shows neither: nothing is cleared, and a trial is used up.

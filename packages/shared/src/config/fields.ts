@@ -133,11 +133,18 @@ export function pem() {
   });
 }
 
-/** A list of method globs, in which `*` stands for any text. */
+const GLOB = /^[\w.*/-]{1,128}$/;
+const GLOB_EXPECTED = 'expected a method or a glob such as "debug_*"';
+
+/** A key that is a method, or a glob of methods in which `*` stands for any text. */
+export function globKey() {
+  return z.string().regex(GLOB, GLOB_EXPECTED);
+}
+
+/** A list of method globs. */
 export function globs() {
-  const expected = 'expected a method or a glob such as "debug_*"';
   return z
-    .array(z.string().regex(/^[\w.*/-]{1,128}$/, { error: (issue) => `${expected}${got(issue.input)}` }))
+    .array(z.string().regex(GLOB, { error: (issue) => `${GLOB_EXPECTED}${got(issue.input)}` }))
     .max(200);
 }
 

@@ -1,11 +1,31 @@
 // Decides: the keys of a network and of its upstreams, their defaults and limits.
 // Must not know: how any of them is carried out.
 import { z } from 'zod';
-import { duration, globs, got, identifier, offOr, onOff, pem, section, url, whole } from './fields.ts';
+import {
+  duration,
+  globKey,
+  globs,
+  got,
+  identifier,
+  offOr,
+  onOff,
+  pem,
+  section,
+  url,
+  whole,
+} from './fields.ts';
 
 /** Order of preference: the next tier is used only when no upstream of the one before is eligible. */
 export const TIERS = ['local', 'monitoring', 'fallback'] as const;
 export type Tier = (typeof TIERS)[number];
+
+/** How one of the eligible upstreams is picked. */
+export const STRATEGIES = ['least_conn', 'round_robin', 'latency', 'single_best'] as const;
+export type Strategy = (typeof STRATEGIES)[number];
+
+/** What counts among the eligible upstreams of a tier before the strategy does. */
+export const PREFERENCES = ['head', 'latency'] as const;
+export type Preference = (typeof PREFERENCES)[number];
 
 /** How a message is framed and relayed is between the HTTP clients (RFC 9110 section 7.6, RFC 9112 section 6). */
 const FRAMING_HEADERS: ReadonlySet<string> = new Set([
@@ -49,6 +69,10 @@ const upstreamSchema = section({
     )
     .default({}),
   tls: section({ ca: pem().optional(), cert: pem().optional(), key: pem().optional() }).optional(),
+  /** What it can do that others cannot, such as `archive` or `trace`; wanted by `methods.tags`. */
+  tags: z.array(identifier()).max(32).default([]),
+  /** Where it stands; gateways of the same zone (`gateway.zone`) prefer it. */
+  zone: identifier().optional(),
   disabled: onOff().default(false),
 });
 
@@ -76,9 +100,21 @@ const fields = section({
   /** `on`: /ready is 503 while this network cannot be served. */
   required: onOff().default(false),
   strategy: z
-    .enum(['least_conn'], { error: (issue) => `expected least_conn${got(issue.input)}` })
+    .enum(STRATEGIES, { error: (issue) => `expected ${STRATEGIES.join(', ')}${got(issue.input)}` })
     .default('least_conn'),
+  /** In order of importance; what is close counts as equal, and equals are told apart by the next. */
+  prefer: z
+    .array(
+      z.enum(PREFERENCES, { error: (issue) => `expected ${PREFERENCES.join(' or ')}${got(issue.input)}` }),
+    )
+    .max(PREFERENCES.length)
+    .refine((names) => new Set(names).size === names.length, 'expected each preference once')
+    .default(['head']),
   maxLagBlocks: whole(0, 1_000_000).default(5),
+  /** The local tier is left when all of it is more than this behind. `off`: when nobody in it is eligible. */
+  fallbackLagBlocks: offOr(whole(0, 1_000_000)).default(null),
+  /** Time in which an upstream that comes back climbs to its full weight. */
+  slowStart: offOr(duration(1, 3_600_000)).default(null),
   maxFails: whole(0, 1000).default(3),
   failTimeout: duration().default(30_000),
   /** Most attempts per request, the first included. */
@@ -86,12 +122,7 @@ const fields = section({
   /** Limit of the whole request, last byte included. */
   deadline: duration(1, 3_600_000).default(30_000),
   /** By method glob; for these methods the read timeout is the deadline. */
-  deadlines: z
-    .record(
-      z.string().regex(/^[\w.*/-]{1,128}$/, 'expected a method or a glob such as "debug_*"'),
-      duration(1, 3_600_000),
-    )
-    .default({ 'debug_*': 120_000, 'trace_*': 120_000 }),
+  deadlines: z.record(globKey(), duration(1, 3_600_000)).default({ 'debug_*': 120_000, 'trace_*': 120_000 }),
   connectTimeout: duration(1, 600_000).default(2000),
   /** To the first byte, and between two bytes. */
   readTimeout: duration(1, 3_600_000).default(10_000),
@@ -101,7 +132,12 @@ const fields = section({
     .regex(/^[A-Za-z0-9.:[\]-]{1,253}$/, 'expected node, client or a host name')
     .default('node'),
   probe: offOr(probeSchema).prefault({}),
-  methods: section({ reads: globs().default([]), writes: globs().default([]) }).prefault({}),
+  methods: section({
+    reads: globs().default([]),
+    writes: globs().default([]),
+    /** By method glob: the tag that an upstream must have for it. */
+    tags: z.record(globKey(), identifier()).default({}),
+  }).prefault({}),
   upstreams: z.array(upstreamSchema).min(1, 'expected at least one upstream').max(256),
 });
 

@@ -48,7 +48,10 @@ describe('the defaults', () => {
           protocol: 'evm',
           required: false,
           strategy: 'least_conn',
+          prefer: ['head'],
           maxLagBlocks: 5,
+          fallbackLagBlocks: null,
+          slowStart: null,
           maxFails: 3,
           failTimeout: 30_000,
           tries: 3,
@@ -58,7 +61,7 @@ describe('the defaults', () => {
           readTimeout: 10_000,
           hostHeader: 'node',
           probe: { interval: 2000, timeout: 5000, attempts: 3 },
-          methods: { reads: [], writes: [] },
+          methods: { reads: [], writes: [], tags: {} },
           upstreams: [
             {
               id: 'geth-a',
@@ -69,6 +72,7 @@ describe('the defaults', () => {
               maxFails: 3,
               failTimeout: 30_000,
               headers: {},
+              tags: [],
               disabled: false,
             },
           ],

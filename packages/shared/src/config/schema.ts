@@ -23,6 +23,8 @@ const gatewaySchema = section({
   trustProxy: trustProxySchema.default(null),
   /** This network also answers at the root path. */
   root: identifier().optional(),
+  /** Where this gateway stands: it prefers the upstreams of the same `zone`. */
+  zone: identifier().optional(),
   /** Largest request body. Fastify's own 1 MB is too small for batches with blob transactions. */
   bodyLimit: size(1, 1024 ** 3).default(10 * 1024 ** 2),
   /** Most calls in a batch; ethers sends up to 100. */
