@@ -4,6 +4,7 @@ import { BalancerError, readEnvelope, type StoreHealth } from '@rpc-balancer/sha
 import { forward } from './forward.ts';
 import type { Gateway } from './gateway.ts';
 import { errorOf } from './guard/answer.ts';
+import { type Explanation, explain } from './observe/explain.ts';
 import type { Metrics } from './observe/metrics.ts';
 import { type Readiness, readinessOf } from './observe/readiness.ts';
 import { networkStatus, type Status } from './observe/status.ts';
@@ -26,6 +27,11 @@ export interface NodeErrorDetails {
 export interface RpcBalancer {
   status(): Status;
   readiness(): Readiness;
+  /**
+   * Says which upstream a call of this method would go to, and why each of the others would not get it. Moves nothing.
+   * @throws BalancerError `RPCB_UNKNOWN_NETWORK`
+   */
+  explain(network: string, call: { readonly method: string }): Explanation;
   /**
    * Calls a method as a client would, with failover.
    * @throws BalancerError `RPCB_UNKNOWN_NETWORK`, `RPCB_NODE_ERROR` (the node's own error, in `details`), or what the routes answer
@@ -105,6 +111,12 @@ export class Balancer implements RpcBalancer {
 
   readiness(): Readiness {
     return readinessOf(this.networks(), this.storeHealth(), this.options.now());
+  }
+
+  explain(name: string, { method }: { readonly method: string }): Explanation {
+    const found = this.find(name);
+    if (!found) throw new BalancerError('RPCB_UNKNOWN_NETWORK', { detail: `"${name}"` });
+    return explain(found.network, method, this.options.now());
   }
 
   async call(name: string, method: string, params: unknown = []): Promise<CallResult> {

@@ -2,13 +2,21 @@
 // Must not know: how a request is answered. The one place where Fastify meets the data path.
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import { BalancerError, type ErrorCode } from '@rpc-balancer/shared';
-import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import { BalancerError } from '@rpc-balancer/shared';
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  FastifyPluginAsync,
+  FastifyReply,
+  FastifyRequest,
+} from 'fastify';
 import fp from 'fastify-plugin';
 import { Balancer, type RpcBalancer } from './balancer.ts';
 import { forward } from './forward.ts';
 import { createGateway, type Gateway } from './gateway.ts';
 import { type Answer, answerBatch, answerError, answerSingle } from './guard/answer.ts';
+import { ownError } from './guard/body-error.ts';
+import { explainAfter } from './observe/explain.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { opsRoutes } from './observe/ops.ts';
 import { type ResolvedOptions, type RpcBalancerOptions, resolveOptions } from './options.ts';
@@ -166,6 +174,7 @@ function registerNetworks(
       const [only] = calls;
       written =
         batch || !only ? answerBatch(calls, exchange, requestId) : answerSingle(only, exchange, requestId);
+      if (isDebugging(request.log)) request.log.debug(explainAfter(calls, exchange), 'answered');
       if (gateway.config.gateway.exposeHeaders) expose(reply, exchange, balancer.options.instance);
     } catch (error) {
       if (!(error instanceof BalancerError)) throw error;
@@ -180,6 +189,11 @@ function registerNetworks(
   function endIdleConnections(): void {
     setImmediate(() => routes.server.closeIdleConnections?.()); // An HTTP/2 host has no such method.
   }
+}
+
+/** Asked before the line is put together, which would cost each request. */
+function isDebugging({ level }: FastifyBaseLogger): boolean {
+  return level === 'debug' || level === 'trace';
 }
 
 function factsOf(request: FastifyRequest): ClientFacts {
@@ -202,23 +216,9 @@ function expose(reply: FastifyReply, { attemptCount, lastUpstream }: Exchange, i
   if (lastUpstream !== null) reply.header('x-rpcb-upstream', lastUpstream);
 }
 
-/** Fastify's own refusals of a body, said in our words; null for what is not about the body. */
-const BODY_ERRORS: Readonly<Record<string, ErrorCode>> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: 'RPCB_TOO_LARGE',
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'RPCB_CONTENT_TYPE',
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'RPCB_PARSE',
-};
-
-function ownError(error: unknown, bodyLimit: number): BalancerError | null {
-  if (error instanceof BalancerError) return error;
-  const code = BODY_ERRORS[(error as { code?: string }).code ?? '']; // Fastify's errors carry a code
-  if (code === undefined) return null;
-  const details: Partial<Record<ErrorCode, string>> = {
-    RPCB_TOO_LARGE: `the body has more than ${bodyLimit} bytes (gateway.bodyLimit)`,
-    RPCB_CONTENT_TYPE: 'send the header "content-type: application/json"',
-    RPCB_PARSE: 'the body is not as long as content-length says',
-  };
-  return new BalancerError(code, { detail: details[code] ?? '', cause: error });
+interface Asked {
+  readonly network?: string;
+  readonly method?: string;
 }
 
 function registerOps(routes: FastifyInstance, balancer: Balancer, isClosing: () => boolean): void {
@@ -231,8 +231,9 @@ function registerOps(routes: FastifyInstance, balancer: Balancer, isClosing: () 
     now,
   });
   for (const [path, respond] of answers) {
-    routes.get<{ Params: { network?: string } }>(path, async (request, reply) => {
-      const { status, contentType, body } = await respond(request.params.network ?? '');
+    routes.get<{ Params: Asked; Querystring: Asked }>(path, async ({ params, query }, reply) => {
+      const { network = query.network ?? '' } = params;
+      const { status, contentType, body } = await respond({ network, method: query.method ?? '' });
       return reply.code(status).header('content-type', contentType).send(body);
     });
   }

@@ -11,7 +11,12 @@ import {
 import { createRandom } from '../../../test/kit/clock.ts';
 import { beginAttempt, type Trial, trialWaitMs } from '../src/balance/ejection.ts';
 import type { Member } from '../src/balance/member.ts';
-import { areAllFailed, createNetworkState, type NetworkState } from '../src/balance/network-state.ts';
+import {
+  adoptSnapshot,
+  areAllFailed,
+  createNetworkState,
+  type NetworkState,
+} from '../src/balance/network-state.ts';
 import { isRefusal, pick, type Wanted } from '../src/balance/pick.ts';
 import { nextSnapshot } from '../src/balance/snapshot.ts';
 
@@ -63,6 +68,19 @@ export function probed(
   const state = createNetworkState(configOf(upstreams, network), { rankingMaxAgeMs: RANKING_MAX_AGE_MS });
   state.snapshot = nextSnapshot(null, rankingOf(reasons), now);
   return state;
+}
+
+/** A newer ranking that says this of the upstreams, in configuration order. */
+export function rank(state: NetworkState, facts: readonly Partial<RankedUpstream>[], now: number): void {
+  const seq = (state.snapshot?.ranking.seq ?? 0) + 1;
+  const ranking = rankingOf(
+    facts.map(({ reason = null }) => reason),
+    { seq },
+  );
+  const upstreams = ranking.upstreams.map((upstream, at) => ({ ...upstream, ...facts[at] }));
+  const next = nextSnapshot(state.snapshot, { ...ranking, upstreams }, now);
+  if (!next) throw new Error('the sequence has just been raised');
+  adoptSnapshot(state, next);
 }
 
 export function rankingOf(reasons: readonly (Reason | null)[], { epoch = 1, seq = 1 } = {}): Ranking {

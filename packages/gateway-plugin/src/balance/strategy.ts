@@ -40,20 +40,19 @@ function alone(member: Member, state: NetworkState): Member {
 /** Fewest attempts in flight per weight; only where several tie does the smooth weighting move, and only theirs. */
 function leastConnections(members: readonly Member[], first: Member): Member {
   let best = first;
+  let load = loadOf(first);
   let tied = 0;
   for (const member of members) {
-    const difference = compareLoads(member, best);
+    // Multiplied crosswise, so that equal loads are exactly equal.
+    const difference = loadOf(member) * best.share - load * member.share;
     if (difference < 0) {
       best = member;
+      load = loadOf(member);
       tied = 1;
     } else if (difference === 0) tied++;
   }
-  return tied > 1 ? smoothRoundRobin(members, best, best) : best;
-}
-
-/** Below 0: the first is less loaded for its weight. Multiplied crosswise, so that equal loads are exactly equal. */
-function compareLoads(one: Member, other: Member): number {
-  return loadOf(one) * other.share - loadOf(other) * one.share;
+  if (tied === 1) return best;
+  return smoothRoundRobin(members, best, tied < members.length ? best : null);
 }
 
 /** nginx's smooth weighting, over all or over those as loaded as `like`. */
@@ -62,7 +61,7 @@ function smoothRoundRobin(members: readonly Member[], first: Member, like: Membe
   let highest = Number.NEGATIVE_INFINITY;
   let total = 0;
   for (const member of members) {
-    if (like !== null && compareLoads(member, like) !== 0) continue;
+    if (like !== null && loadOf(member) * like.share !== loadOf(like) * member.share) continue;
     const gain = Math.min(member.effectiveWeight, member.share);
     member.currentWeight += gain;
     total += gain;

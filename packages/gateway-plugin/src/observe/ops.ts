@@ -3,6 +3,7 @@
 import { BalancerError } from '@rpc-balancer/shared';
 import type { Registry } from 'prom-client';
 import type { Network } from '../upstream/network.ts';
+import { explain } from './explain.ts';
 import { networkReadiness, type Readiness } from './readiness.ts';
 import type { Status } from './status.ts';
 
@@ -24,15 +25,24 @@ export interface OpsAnswer {
 const OK = 200;
 const UNAVAILABLE = 503;
 
-/** Path (with `:network` as a parameter) to answer. */
-export function opsRoutes(sources: OpsSources): ReadonlyMap<string, (network: string) => Promise<OpsAnswer>> {
+/** What of a request the operators' routes look at. */
+export interface OpsRequest {
+  readonly network: string;
+  readonly method: string;
+}
+
+type Respond = (asked: OpsRequest) => Promise<OpsAnswer>;
+
+/** Path (with `:network` as a parameter, or in the query) to answer. */
+export function opsRoutes(sources: OpsSources): ReadonlyMap<string, Respond> {
   const health = async () => json(OK, healthOf(sources));
-  return new Map<string, (network: string) => Promise<OpsAnswer>>([
+  return new Map<string, Respond>([
     ['/health', health],
     ['/api/health', health],
     ['/ready', async () => ready(sources)],
-    ['/ready/:network', async (name) => readyNetwork(sources, name)],
+    ['/ready/:network', async ({ network }) => readyNetwork(sources, network)],
     ['/status', async () => json(OK, sources.status())],
+    ['/status/explain', async (asked) => explainCall(sources, asked)],
     [
       '/metrics',
       async () => ({
@@ -63,10 +73,26 @@ function ready({ readiness, isClosing }: OpsSources): OpsAnswer {
 }
 
 function readyNetwork({ network, now, isClosing }: OpsSources, name: string): OpsAnswer {
-  const found = network(name);
-  if (!found) throw new BalancerError('RPCB_UNKNOWN_NETWORK', { detail: `"${name.slice(0, 64)}"` });
-  const readiness = networkReadiness(found, now());
+  const readiness = networkReadiness(known(network(name), name), now());
   return json(readiness.state === 'down' || isClosing() ? UNAVAILABLE : OK, readiness);
+}
+
+/** Longer than any method; it is repeated in the answer. */
+const METHOD_CHARS_MAX = 256;
+
+function explainCall({ network, now }: OpsSources, asked: OpsRequest): OpsAnswer {
+  const found = known(network(asked.network), asked.network);
+  if (asked.method === '' || asked.method.length > METHOD_CHARS_MAX) {
+    throw new BalancerError('RPCB_INVALID_REQUEST', {
+      detail: 'name the method to explain: ?network=mainnet&method=eth_call',
+    });
+  }
+  return json(OK, explain(found, asked.method, now()));
+}
+
+function known(found: Network | null, name: string): Network {
+  if (found) return found;
+  throw new BalancerError('RPCB_UNKNOWN_NETWORK', { detail: `"${name.slice(0, 64)}"` });
 }
 
 function json(status: number, value: unknown): OpsAnswer {
