@@ -59,7 +59,9 @@ function smallest(path: string): Tree {
   const upstream = { id: 'a', url: 'http://127.0.0.1:1' };
   // Exactly one way to Redis is allowed, so another one where the url itself is looked at.
   const redis = path === 'redis.url' ? { cluster: ['127.0.0.1:1'] } : { url: 'redis://127.0.0.1:1' };
-  return { redis, networks: { [NETWORK]: { upstreams: [upstream] } } };
+  // Off unless it is given, and then `after` must be.
+  const hedge = path.startsWith('networks.*.hedge.') ? { hedge: { after: 50 } } : {};
+  return { redis, networks: { [NETWORK]: { ...hedge, upstreams: [upstream] } } };
 }
 
 /** The smallest configuration as YAML, with `text` as it is at that path; null takes the key out. */

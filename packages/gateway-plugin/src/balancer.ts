@@ -8,6 +8,7 @@ import { type Explanation, explain } from './observe/explain.ts';
 import type { Metrics } from './observe/metrics.ts';
 import { type Readiness, readinessOf } from './observe/readiness.ts';
 import { networkStatus, type Status } from './observe/status.ts';
+import { Cancellation } from './upstream/cancellation.ts';
 import type { Network } from './upstream/network.ts';
 
 /** The result of a call, in the bytes that the node wrote. */
@@ -124,7 +125,7 @@ export class Balancer implements RpcBalancer {
     if (!found) throw new BalancerError('RPCB_UNKNOWN_NETWORK', { detail: `"${name}"` });
     const { gateway, network } = found;
     const body = Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }));
-    const cancellation = gateway.running.enter();
+    const cancellation = gateway.running.add(new Cancellation());
     try {
       const holdBytes = network.limits.batchAnswerLimitBytes;
       const { calls, exchange } = await forward(
@@ -148,7 +149,7 @@ export class Balancer implements RpcBalancer {
       if (call.failure) throw errorOf(call, call.failure, exchange);
       return resultOf(call.answer ?? Buffer.alloc(0));
     } finally {
-      gateway.running.leave(cancellation);
+      gateway.running.remove(cancellation);
     }
   }
 }

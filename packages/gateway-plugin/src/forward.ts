@@ -1,20 +1,19 @@
 // Decides: THE DATA PATH: read -> pick -> dispatch -> judge -> answer, or round again while judgement and budget allow.
 // Must not know: Fastify, Redis, the control path. Each step is a call to the leaf of that name.
 import type { ErrorCode } from '@rpc-balancer/shared';
-import { beginAttempt, trialWaitMs } from './balance/ejection.ts';
 import type { Member } from './balance/member.ts';
-import { areAllFailed } from './balance/network-state.ts';
 import { isRefusal, pick, type Refusal, refusal } from './balance/pick.ts';
 import { markUnsupported } from './balance/unsupported.ts';
 import { readRequest } from './guard/read.ts';
 import { writeBatch } from './upstream/batch.ts';
-import { type AttemptNote, type Call, isAnswered, isOpen } from './upstream/call.ts';
+import { type AttemptNote, type Call, isAnswered, isOpen, isRepeatable } from './upstream/call.ts';
 import type { CancelReason } from './upstream/cancellation.ts';
-import { dispatch } from './upstream/dispatch.ts';
 import { Exchange, type PassedOn } from './upstream/exchange.ts';
 import { judgeBatch, judgeSingle } from './upstream/judge.ts';
+import { BATCH } from './upstream/lateness.ts';
 import type { Network } from './upstream/network.ts';
 import { ANSWERED } from './upstream/outcome.ts';
+import { race } from './upstream/race.ts';
 import { isForgiven } from './upstream/record.ts';
 
 /** What a client asked, as plain data. */
@@ -96,28 +95,41 @@ async function relay(exchange: Exchange, calls: readonly Call[], shape: 'single'
         : refusal(network.state, wanted, begunAt);
     if (isRefusal(member)) return giveUp(exchange, open, attempts.length, member);
 
-    const trial = beginAttempt(member, begunAt, trialWaitMs(member, areAllFailed(network.state)));
     const single = shape === 'single' ? open[0] : undefined;
     const body = single ? single.bytes : writeBatch(open);
-    const reply = await dispatch(
-      network.connectionsOf(member),
-      exchange.attemptRequest(body, shape),
-      cancellation,
-    );
+    const kind = open.length === 1 ? (open[0]?.method ?? BATCH) : BATCH;
+    const { runner, reply } = await race(member, {
+      network,
+      now,
+      kind,
+      repeatable: open.every(isRepeatable),
+      send: (to, onReply) => exchange.send(to, body, shape, onReply),
+      another() {
+        const other = pick(network.state, { ...wanted, tried: [...tried, member] }, now(), network.random);
+        return isRefusal(other) ? null : other;
+      },
+      onLoser(loser, verdict) {
+        tried.push(loser.member);
+        attempts.push(exchange.settle(loser, verdict));
+      },
+    });
     const endedAt = now();
     const verdict = single ? judgeSingle(reply, single, endedAt) : judgeBatch(reply, open, endedAt);
+    if (verdict === ANSWERED) network.lateness.durations.record(kind, endedAt - runner.begunAt);
 
     const rest = reply.kind === 'answered' ? reply.rest : null;
-    if (rest && single && verdict === ANSWERED) return exchange.open(rest, member, trial);
+    if (rest && single && verdict === ANSWERED) return exchange.open(rest, runner);
     rest?.discard();
     // One reset of a kept connection costs no try, and the same upstream may have the next.
-    if (isForgiven(member, verdict) && !forgiven) forgiven = true;
+    if (isForgiven(runner.member, verdict) && !forgiven) forgiven = true;
     else {
-      tried.push(member);
+      tried.push(runner.member);
       triesLeft--;
     }
-    attempts.push(exchange.settle(member, verdict, trial, begunAt));
-    for (const { lacked, method } of open) if (lacked === 'method') markUnsupported(member, method, endedAt);
+    attempts.push(exchange.settle(runner, verdict));
+    for (const { lacked, method } of open) {
+      if (lacked === 'method') markUnsupported(runner.member, method, endedAt);
+    }
   }
 }
 

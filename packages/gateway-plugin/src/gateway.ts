@@ -12,13 +12,16 @@ import {
   type StoreHealth,
 } from '@rpc-balancer/shared';
 import { type Feed, startFeed } from './cluster/feed.ts';
-import { Running } from './upstream/cancellation.ts';
+import type { Cancellation } from './upstream/cancellation.ts';
 import {
   type AttemptListener,
   type EjectionListener,
   type Network,
   openNetwork,
+  type SecondListener,
 } from './upstream/network.ts';
+import { Roster } from './upstream/roster.ts';
+import { startWatch, type Watch } from './upstream/watch.ts';
 
 export interface GatewayOptions {
   readonly config: Config;
@@ -28,6 +31,7 @@ export interface GatewayOptions {
   readonly random: () => number;
   readonly log: Log;
   readonly onAttempt: AttemptListener;
+  readonly onSecond: SecondListener;
   readonly onInvalidRanking: (network: string) => void;
 }
 
@@ -39,7 +43,7 @@ export interface Gateway {
   /** Begins to read rankings and, embedded, to make them. Does not wait for nodes or Redis. */
   start(): void;
   /** Requests in flight. */
-  readonly running: Running;
+  readonly running: Roster<Cancellation>;
   /** From now on requests in flight have `drainTimeout` to end. */
   drain(): void;
   close(): Promise<void>;
@@ -49,8 +53,9 @@ export function createGateway(options: GatewayOptions): Gateway {
   const { config, now, random, log } = options;
   const networks = openNetworks(options); // First: what is wrong there throws before anything is connected.
   const store = openStore(options);
-  const running = new Running();
+  const running = new Roster<Cancellation>();
   let feed: Feed | null = null;
+  let watch: Watch | null = null;
   let sidecar: Sidecar | null = null;
   let drainTimer: NodeJS.Timeout | null = null;
 
@@ -69,6 +74,7 @@ export function createGateway(options: GatewayOptions): Gateway {
         log,
         onInvalid: options.onInvalidRanking,
       });
+      watch = startWatch(() => networks.values(), now);
       if (store.kind === 'memory') {
         sidecar = startSidecar({
           config,
@@ -83,12 +89,15 @@ export function createGateway(options: GatewayOptions): Gateway {
     },
     running,
     drain() {
-      drainTimer ??= setTimeout(() => running.cancel('closing'), config.gateway.drainTimeout);
+      drainTimer ??= setTimeout(() => {
+        for (const cancellation of running) cancellation.cancel('closing');
+      }, config.gateway.drainTimeout);
     },
     async close() {
       if (drainTimer) clearTimeout(drainTimer);
       await sidecar?.stop();
       await feed?.stop();
+      watch?.stop();
       await Promise.all([...networks.values()].map((network) => network.close()));
       stopLogging();
       await store.close();
@@ -122,7 +131,13 @@ function openStore({ config, redis, now, random }: GatewayOptions): Store {
   });
 }
 
-function openNetworks({ config, random, log, onAttempt }: GatewayOptions): ReadonlyMap<string, Network> {
+function openNetworks({
+  config,
+  random,
+  log,
+  onAttempt,
+  onSecond,
+}: GatewayOptions): ReadonlyMap<string, Network> {
   const { batchLimit, batchAnswerLimit, holdAnswer } = config.gateway;
   const limits = { batchLimit, batchAnswerLimitBytes: batchAnswerLimit, holdAnswerBytes: holdAnswer };
   const rankingMaxAgeMs = config.sidecar.rankingMaxAge;
@@ -142,6 +157,7 @@ function openNetworks({ config, random, log, onAttempt }: GatewayOptions): Reado
         zone: config.gateway.zone,
         random,
         onAttempt,
+        onSecond,
         onEjection,
       }),
     ]),

@@ -21,6 +21,7 @@ import { createMetrics } from './observe/metrics.ts';
 import { opsRoutes } from './observe/ops.ts';
 import { type ResolvedOptions, type RpcBalancerOptions, resolveOptions } from './options.ts';
 import { type ClientFacts, checkContent, forwardedHeaders, suffixOf } from './request.ts';
+import { Cancellation } from './upstream/cancellation.ts';
 import type { Exchange } from './upstream/exchange.ts';
 import type { Network } from './upstream/network.ts';
 import { VERSION } from './version.ts';
@@ -49,6 +50,7 @@ const plugin: FastifyPluginAsync<RpcBalancerOptions> = async (fastify, given) =>
     random: Math.random,
     log: options.logger ?? fastify.log,
     onAttempt: balancer.metrics.onAttempt,
+    onSecond: balancer.metrics.onSecond,
     onInvalidRanking: balancer.metrics.onInvalidRanking,
   });
   balancer.add(gateway);
@@ -155,9 +157,9 @@ function registerNetworks(
     const requestId = request.id;
     // The client may have left while the host's hooks ran; then no `close` will come.
     if (reply.raw.destroyed || request.raw.destroyed) return reply.hijack();
-    const cancellation = gateway.running.enter();
+    const cancellation = gateway.running.add(new Cancellation());
     reply.raw.on('close', () => {
-      gateway.running.leave(cancellation);
+      gateway.running.remove(cancellation);
       cancellation.cancel('client'); // Without effect when all is done; a hook of the host may have left a stream unread.
       if (isClosing() && reply.raw.writableFinished) endIdleConnections();
     });

@@ -14,6 +14,7 @@ export function quietNetwork(name: string, ...given: Parameters<typeof configOf>
     zone: undefined,
     random: createRandom(1),
     onAttempt: () => {},
+    onSecond: () => {},
     onEjection: () => {},
   });
   onTestFinished(() => network.close());

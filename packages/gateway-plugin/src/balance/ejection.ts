@@ -55,12 +55,19 @@ export function recordSuccess(member: Member, now: number): void {
   member.resetForgiven = false;
   member.throttleMs = THROTTLE_FIRST_MS;
   member.unauthorizedAt = 0;
+  member.silentUntil = 0;
 }
 
 /** An attempt that says nothing (the client left): a trial is given back, so that the next request may try. */
 export function recordNothing(member: Member, trial: Trial | null): void {
   if (!trial || member.checkedAt !== trial.begunAt) return;
   member.checkedAt = trial.checkedBefore;
+  member.changes.count++;
+}
+
+/** Nothing was answered for too long: no new calls until it answers, or for `failTimeout` if it has nothing in flight to answer. */
+export function markSilent(member: Member, now: number): void {
+  member.silentUntil = now + member.failTimeoutMs;
   member.changes.count++;
 }
 

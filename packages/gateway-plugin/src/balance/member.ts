@@ -53,6 +53,8 @@ export interface Member {
   throttledUntil: number;
   /** Wait after the next refusal that names none; doubles while refusals go on. */
   throttleMs: number;
+  /** Soft-excluded until then, since it answered nothing for too long; 0 when it is not. */
+  silentUntil: number;
   /** When this replica was last answered 401 or 403; 0 for never. */
   unauthorizedAt: number;
   requests: number;
@@ -101,6 +103,7 @@ export function createMember(config: UpstreamConfig, index: number, changes: Cha
     resetForgiven: false,
     throttledUntil: 0,
     throttleMs: THROTTLE_FIRST_MS,
+    silentUntil: 0,
     unauthorizedAt: 0,
     requests: 0,
   };

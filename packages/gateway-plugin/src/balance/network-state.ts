@@ -120,7 +120,7 @@ function reasonOf(
   const failed = isFailed(member, state.members.length);
   if (failed && now - member.checkedAt <= trialWaitMs(member, allFailed)) return 'ejected';
   if (member.throttledUntil > now) return 'throttled';
-  return probed ?? refusedReason(state, member, now);
+  return probed ?? refusedReason(state, member, now) ?? (member.silentUntil > now ? 'silent' : null);
 }
 
 /** Real traffic was answered 401 or 403: believed until the next good probe, without probes for `failTimeout`. */
@@ -142,6 +142,7 @@ export function nextEndOf(state: NetworkState, now: number): number {
     if (member.fails > 0) consider(member.checkedAt + trialWaitMs(member, allFailed));
     if (member.unauthorizedAt > 0) consider(member.unauthorizedAt + member.failTimeoutMs);
     consider(member.throttledUntil);
+    consider(member.silentUntil);
   }
   return end;
 }

@@ -4,11 +4,12 @@ import { BalancerError, type ErrorCode, isHard, type StoreHealth } from '@rpc-ba
 import { Counter, type CounterConfiguration, Gauge, Histogram, Registry } from 'prom-client';
 import { reasonsNow } from '../balance/network-state.ts';
 import { isStale } from '../balance/snapshot.ts';
-import type { AttemptListener, Network } from '../upstream/network.ts';
+import type { AttemptListener, Network, SecondListener } from '../upstream/network.ts';
 
 export interface Metrics {
   readonly registry: Registry;
   readonly onAttempt: AttemptListener;
+  readonly onSecond: SecondListener;
   readonly onInvalidRanking: (network: string) => void;
   onRequest(network: string, code: ErrorCode | 'ok', durationMs: number): void;
 }
@@ -50,6 +51,11 @@ export function createMetrics(sources: MetricsSources, registry = new Registry()
     help: 'Attempts, by upstream and outcome',
     labelNames: ['network', 'upstream', 'outcome'],
   });
+  const seconds = countOf(registers, {
+    name: 'rpc_balancer_second_attempts_total',
+    help: 'Reads that a second upstream was asked as well, by cause (slow, silent, excluded)',
+    labelNames: ['network', 'cause'],
+  });
   const invalidRankings = countOf(registers, {
     name: 'rpc_balancer_rankings_invalid_total',
     help: 'Rankings refused because they were no valid document',
@@ -61,6 +67,7 @@ export function createMetrics(sources: MetricsSources, registry = new Registry()
   return {
     registry,
     onAttempt: (network, upstream, outcome) => attempts(network, upstream, outcome),
+    onSecond: (network, cause) => seconds(network, cause),
     onInvalidRanking: (network) => invalidRankings(network),
     onRequest(network, code, durationMs) {
       requests(network, code);

@@ -49,3 +49,8 @@ export function isOpen(call: Call): boolean {
 export function isAnswered(call: Call): boolean {
   return call.lastResort !== null;
 }
+
+/** Whether it may be sent to two upstreams, and answered by both. */
+export function isRepeatable(call: Call): boolean {
+  return call.safety === 'read';
+}

@@ -59,31 +59,39 @@ export interface Cancelled {
 
 const TIMEOUTS = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'UND_ERR_CONNECT_TIMEOUT']);
 
-/** Sends once. Never rejects: whatever happens is a reply. */
+/** An attempt on its way. */
+export interface Sent {
+  /** Whether its answer has begun. */
+  readonly answering: boolean;
+  /** Ends it; its reply is then `cancelled`. */
+  cancel(reason: CancelReason): void;
+}
+
+/** Sends once. Whatever happens is a reply, and there is exactly one, perhaps before this returns. */
 export function dispatch(
   to: Connections,
   attemptRequest: AttemptRequest,
   cancellation: Cancellation,
-): Promise<Reply> {
-  return new Promise((resolve) => {
-    if (cancellation.reason !== null) {
-      resolve({ kind: 'cancelled', reason: cancellation.reason, sent: false });
-      return;
-    }
-    const attempt = new Attempt(to, attemptRequest.holdBytes, cancellation, resolve);
-    // `servername` is not in undici's types; without it undici takes the name from `Host`.
-    const options: Dispatcher.DispatchOptions & { servername: string } = {
-      servername: to.serverName,
-      path: joinPath(to, attemptRequest.suffix),
-      method: 'POST',
-      headers:
-        attemptRequest.headers.length === 0 ? [...to.headers] : [...to.headers, ...attemptRequest.headers],
-      body: attemptRequest.body,
-      headersTimeout: attemptRequest.readTimeoutMs,
-      bodyTimeout: attemptRequest.readTimeoutMs,
-    };
-    to.pool.dispatch(options, attempt);
-  });
+  onReply: (reply: Reply) => void,
+): Sent {
+  const attempt = new Attempt(to, attemptRequest.holdBytes, cancellation, onReply);
+  if (cancellation.reason !== null) {
+    attempt.cancel(cancellation.reason);
+    return attempt;
+  }
+  // `servername` is not in undici's types; without it undici takes the name from `Host`.
+  const options: Dispatcher.DispatchOptions & { servername: string } = {
+    servername: to.serverName,
+    path: joinPath(to, attemptRequest.suffix),
+    method: 'POST',
+    headers:
+      attemptRequest.headers.length === 0 ? [...to.headers] : [...to.headers, ...attemptRequest.headers],
+    body: attemptRequest.body,
+    headersTimeout: attemptRequest.readTimeoutMs,
+    bodyTimeout: attemptRequest.readTimeoutMs,
+  };
+  to.pool.dispatch(options, attempt);
+  return attempt;
 }
 
 /** Path of the upstream + suffix, query of the upstream + query of the suffix. */
@@ -97,12 +105,13 @@ function joinPath({ path, query }: Connections, suffix: string): string {
   return (path + ownPath || '/') + joined;
 }
 
-class Attempt implements Dispatcher.DispatchHandler {
+class Attempt implements Dispatcher.DispatchHandler, Sent {
   readonly #to: Connections;
   readonly #holdBytes: number;
-  readonly #resolve: (reply: Reply) => void;
+  readonly #onReply: (reply: Reply) => void;
+  #replied = false;
   readonly #cancellation: Cancellation;
-  readonly #onCancel = (reason: CancelReason) => this.#cancel(reason);
+  readonly #onCancel = (reason: CancelReason) => this.cancel(reason);
   readonly #chunks: Buffer[] = [];
   #heldBytes = 0;
   #controller: Dispatcher.DispatchController | null = null;
@@ -117,13 +126,17 @@ class Attempt implements Dispatcher.DispatchHandler {
     to: Connections,
     holdBytes: number,
     cancellation: Cancellation,
-    resolve: (reply: Reply) => void,
+    onReply: (reply: Reply) => void,
   ) {
     this.#to = to;
     this.#holdBytes = holdBytes;
-    this.#resolve = resolve;
+    this.#onReply = onReply;
     this.#cancellation = cancellation;
     cancellation.onCancel(this.#onCancel);
+  }
+
+  get answering(): boolean {
+    return this.#phase === 'reading';
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -174,20 +187,26 @@ class Attempt implements Dispatcher.DispatchHandler {
     }
     const timedOut = TIMEOUTS.has((error as { code?: string }).code ?? ''); // undici's errors carry a code
     const reusedSocket = this.#phase === 'waiting' && this.#to.wasReused(error);
-    this.#resolve({ kind: 'broken', phase: this.#phase, timedOut, reusedSocket, error });
+    this.#reply({ kind: 'broken', phase: this.#phase, timedOut, reusedSocket, error });
   }
 
   #answer(rest: Remainder | null): void {
     const [only] = this.#chunks;
     const body = this.#chunks.length === 1 && only ? only : Buffer.concat(this.#chunks);
-    this.#resolve({ kind: 'answered', status: this.#status, headers: this.#headers, body, rest });
+    this.#reply({ kind: 'answered', status: this.#status, headers: this.#headers, body, rest });
   }
 
-  #cancel(reason: CancelReason): void {
+  cancel(reason: CancelReason): void {
     this.#cancelReason = reason;
     const sent = this.#phase !== 'connecting';
-    this.#resolve({ kind: 'cancelled', reason, sent }); // Too late, and so without effect, once streaming.
+    this.#reply({ kind: 'cancelled', reason, sent }); // Too late, and so without effect, once streaming.
     this.#abort(reason);
+  }
+
+  #reply(reply: Reply): void {
+    if (this.#replied) return;
+    this.#replied = true;
+    this.#onReply(reply);
   }
 
   /** Before the request has begun there is nothing to abort: then it ends in onRequestStart. */

@@ -6,7 +6,8 @@ import { isFailed, type Trial } from '../balance/ejection.ts';
 import type { Member } from '../balance/member.ts';
 import type { AttemptNote, Call } from './call.ts';
 import type { Cancellation } from './cancellation.ts';
-import type { AttemptRequest, Remainder } from './dispatch.ts';
+import { type AttemptRequest, dispatch, type Remainder, type Reply, type Sent } from './dispatch.ts';
+import type { Runner } from './lateness.ts';
 import type { Network } from './network.ts';
 import { ABORTED, ANSWERED, CUT, type Verdict } from './outcome.ts';
 import { record } from './record.ts';
@@ -59,26 +60,28 @@ export class Exchange {
     this.#deadline = setTimeout(() => this.cancellation.cancel('deadline'), deadlineMs);
   }
 
-  attemptRequest(body: Uint8Array, shape: 'single' | 'batch'): AttemptRequest {
-    const { holdAnswerBytes, batchAnswerLimitBytes } = this.network.limits;
-    return {
+  send(member: Member, body: Uint8Array, shape: 'single' | 'batch', onReply: (reply: Reply) => void): Sent {
+    const { limits, connectionsOf } = this.network;
+    const { holdAnswerBytes, batchAnswerLimitBytes } = limits;
+    const attemptRequest: AttemptRequest = {
       body,
       suffix: this.#passedOn.suffix,
       headers: this.#passedOn.headers,
       readTimeoutMs: this.#readTimeoutMs,
       holdBytes: shape === 'single' ? (this.#passedOn.holdBytes ?? holdAnswerBytes) : batchAnswerLimitBytes,
     };
+    return dispatch(connectionsOf(member), attemptRequest, this.cancellation, onReply);
   }
 
   /** An attempt has ended: counts it. */
-  settle(member: Member, verdict: Verdict, trial: Trial | null, begunAt: number): AttemptNote {
+  settle({ member, trial, begunAt }: Runner, verdict: Verdict): AttemptNote {
     this.#note(member);
     this.#count(member, verdict, trial, begunAt);
     return { upstream: member.id, outcome: verdict.outcome };
   }
 
   /** Hands a large answer on while it comes; the attempt, and with it the request, ends with its last byte. */
-  open(rest: Remainder, member: Member, trial: Trial | null): void {
+  open(rest: Remainder, { member, trial }: Runner): void {
     this.streamBytes = rest.totalBytes;
     this.#note(member);
     this.stream = rest.stream((end) => {

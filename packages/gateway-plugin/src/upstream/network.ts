@@ -9,6 +9,7 @@ import {
 } from '@rpc-balancer/shared';
 import type { Member } from '../balance/member.ts';
 import { createNetworkState, type NetworkState } from '../balance/network-state.ts';
+import { type Cause, Lateness } from './lateness.ts';
 import type { Outcome } from './outcome.ts';
 import { type Connections, openConnections } from './pool.ts';
 
@@ -20,6 +21,9 @@ export interface Limits {
 
 /** Who is told of every attempt; the metrics. */
 export type AttemptListener = (network: string, upstream: string, outcome: Outcome) => void;
+
+/** Told when a second upstream was asked the same, and why. */
+export type SecondListener = (network: string, cause: Cause) => void;
 
 /** Told when real traffic has taken an upstream out, and when a trial has let it back in. */
 export type EjectionListener = (network: string, upstream: string, ejected: boolean) => void;
@@ -38,7 +42,10 @@ export interface Network {
   readonly deadlineOf: (method: string) => number | undefined;
   readonly connectionsOf: (member: Member) => Connections;
   readonly random: () => number;
+  /** When a second upstream is asked the same. */
+  readonly lateness: Lateness;
   readonly onAttempt: AttemptListener;
+  readonly onSecond: SecondListener;
   readonly onEjection: EjectionListener;
   close(): Promise<void>;
 }
@@ -52,11 +59,12 @@ export interface NetworkOptions {
   readonly zone: string | undefined;
   readonly random: () => number;
   readonly onAttempt: AttemptListener;
+  readonly onSecond: SecondListener;
   readonly onEjection: EjectionListener;
 }
 
 export function openNetwork(options: NetworkOptions): Network {
-  const { name, config, limits, rankingMaxAgeMs, zone, random, onAttempt, onEjection } = options;
+  const { name, config, limits, rankingMaxAgeMs, zone, random, onAttempt, onSecond, onEjection } = options;
   const state = createNetworkState(config, { rankingMaxAgeMs, zone });
   const connections = new Map(
     state.members.map((member, at) => {
@@ -80,7 +88,9 @@ export function openNetwork(options: NetworkOptions): Network {
       return found;
     },
     random,
+    lateness: new Lateness(config),
     onAttempt,
+    onSecond,
     onEjection,
     async close() {
       await Promise.all([...connections.values()].map(({ pool }) => pool.destroy()));

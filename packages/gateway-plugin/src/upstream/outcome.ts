@@ -85,6 +85,8 @@ export const ANSWERED = verdict('answered');
 /** A large answer that broke off after its beginning had been passed on. */
 export const CUT = verdict('failed');
 export const ABORTED = verdict('aborted');
+/** Nothing came for longer than `silence` allows, and somebody else was asked. */
+export const SILENT = verdict('timed_out');
 /** An element that is missing in an otherwise valid batch answer: like a node that cannot. */
 export const MISSING = verdict('unable', { lost: true });
 
@@ -228,4 +230,16 @@ export function retryAfterMs(header: string | string[] | undefined, now: number)
   if (/^\s*\d{1,9}\s*$/.test(text)) return Number(text) * 1000;
   const at = Date.parse(text);
   return Number.isNaN(at) ? null : Math.max(0, at - now);
+}
+
+/** Judges the reply of an attempt whose request was answered by another one: only the upstream's part in it. */
+export function judgeLoser(reply: Reply, now: number): Verdict {
+  const transport = judgeTransport(reply, now);
+  if (transport !== null || reply.kind !== 'answered') return transport ?? ABORTED;
+  return readAnswer(reply.body, reply.rest !== null) ? ANSWERED : judgeNoJsonRpc(reply.status);
+}
+
+/** Whether a reply ends the wait for another one: what a node said, not what stood in its way. */
+export function isUsable(reply: Reply, now: number): boolean {
+  return reply.kind === 'answered' && judgeLoser(reply, now) === ANSWERED;
 }

@@ -49,6 +49,17 @@ export function duration(minMs = 1, maxMs = 366 * 24 * 3_600_000) {
     });
 }
 
+/** A duration, or `p50` to `p99`: the time within which that share of the calls was answered lately. */
+export function quantileOrDuration() {
+  return z.union([
+    z
+      .string()
+      .regex(/^p[5-9]\d$/)
+      .transform((text) => ({ quantile: Number(text.slice(1)) / 100 })),
+    duration(1, 3_600_000),
+  ]);
+}
+
 /** `256kb`, `10mb`, or an integer of bytes. Output: bytes. */
 export function size(minBytes = 1, maxBytes = 1024 ** 3) {
   return z

@@ -10,6 +10,7 @@ import {
   offOr,
   onOff,
   pem,
+  quantileOrDuration,
   section,
   url,
   whole,
@@ -126,6 +127,14 @@ const fields = section({
   connectTimeout: duration(1, 600_000).default(2000),
   /** To the first byte, and between two bytes. */
   readTimeout: duration(1, 3_600_000).default(10_000),
+  /** How long an upstream may answer nothing of what it was asked before its calls go elsewhere. */
+  silence: z
+    .union([z.literal('auto'), offOr(duration(100, 3_600_000))], {
+      error: (issue) => `expected auto, off or a duration such as 2s${got(issue.input)}`,
+    })
+    .default('auto'),
+  /** Whether a slow read is asked of a second upstream as well. */
+  hedge: offOr(section({ after: quantileOrDuration(), max: z.literal(1).default(1) })).default(null),
   /** `node` (its own name), `client` (what the client sent) or a fixed text. */
   hostHeader: z
     .string()

@@ -59,6 +59,8 @@ describe('the defaults', () => {
           deadlines: { 'debug_*': 120_000, 'trace_*': 120_000 },
           connectTimeout: 2000,
           readTimeout: 10_000,
+          silence: 'auto',
+          hedge: null,
           hostHeader: 'node',
           probe: { interval: 2000, timeout: 5000, attempts: 3 },
           methods: { reads: [], writes: [], tags: {} },

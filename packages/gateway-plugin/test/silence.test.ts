@@ -1,0 +1,164 @@
+import { describe, expect, test } from 'vitest';
+import type { FakeNode } from '../../../test/kit/fake-node.ts';
+import { waitFor } from '../../../test/kit/wait.ts';
+import { type Front, startFront, startNodes } from './front.ts';
+
+async function start(network: object = {}, upstreams: readonly object[] = []) {
+  const [a, b] = (await startNodes({}, {})) as [FakeNode, FakeNode];
+  const front = await startFront([a, b], { network, upstreams });
+  return { front, a, b };
+}
+
+/** Enough answers for the gateway to know how long such a call takes. */
+async function learn(front: Front, method: string, calls = 30): Promise<void> {
+  for (let call = 0; call < calls; call++) await front.call(method);
+}
+
+const HANG = () => ({ hang: true }) as const;
+
+describe('an upstream that goes silent', () => {
+  test('gives the reads in flight there to another after a second, is asked nothing new, and costs no failed read', async () => {
+    const { front, a, b } = await start();
+    await learn(front, 'eth_gasPrice');
+    a.answer = HANG;
+    const begunAt = performance.now();
+    const answers = await Promise.all(Array.from({ length: 20 }, () => front.call('eth_gasPrice')));
+    // Far below the read timeout of ten seconds, which would end them otherwise.
+    expect(performance.now() - begunAt).toBeLessThan(5000);
+    expect(answers.map(({ status }) => status)).toEqual(Array(20).fill(200));
+    expect(a.hits()).toBeLessThan(30);
+    const [asked, served] = [a.hits(), b.hits()];
+    await learn(front, 'eth_gasPrice', 5);
+    expect([a.hits(), b.hits()]).toEqual([asked, served + 5]);
+    await waitFor(() => a.inFlight === 0, { what: 'the hanging attempts to be given up' });
+    expect(front.upstream('a').inFlight).toBe(0);
+  });
+
+  test('counts its silence as failures, so that one trial brings it back', async () => {
+    const { front, a } = await start({ failTimeout: 300, silence: 100 });
+    a.answer = HANG;
+    await Promise.all(Array.from({ length: 8 }, () => front.call('eth_gasPrice')));
+    expect(front.upstream('a')).toMatchObject({ reason: 'ejected', inFlight: 0 });
+    a.answer = undefined;
+    await waitFor(async () => (await front.call('eth_gasPrice')) && front.upstream('a').reason === null, {
+      what: 'the trial to bring it back',
+    });
+  });
+
+  test('is silent by name until it answers', async () => {
+    const { front, a } = await start({ silence: 100, maxFails: 0, failTimeout: 60_000 }, [
+      {},
+      { tier: 'fallback' },
+    ]);
+    a.answer = ({ method }) => (method === 'eth_gasPrice' ? { hang: true } : { result: '0x1', afterMs: 600 });
+    const write = front.call('eth_sendRawTransaction', ['0x00']);
+    const read = front.call('eth_gasPrice');
+    await front.reason('a', 'silent');
+    expect((await read).status).toBe(200);
+    expect(front.upstream('a').reason).toBe('silent');
+    expect((await write).json.result).toBe('0x1');
+    expect(front.upstream('a').reason).toBeNull();
+  });
+
+  test('keeps a write in flight there to itself', async () => {
+    const { front, a, b } = await start({ silence: 100 }, [{}, { tier: 'fallback' }]);
+    a.answer = ({ method }) =>
+      method === 'eth_sendRawTransaction' ? { result: '0x2', afterMs: 500 } : { hang: true };
+    const [write, read] = await Promise.all([
+      front.call('eth_sendRawTransaction', ['0x00']),
+      front.call('eth_gasPrice'),
+    ]);
+    expect([write.json.result, read.status]).toEqual(['0x2', 200]);
+    expect([b.hits('eth_sendRawTransaction'), b.hits('eth_gasPrice')]).toEqual([0, 1]);
+  });
+
+  test('is none while a slow but healthy call is alone there: that is not asked twice', async () => {
+    const { front, a, b } = await start({}, [{}, { tier: 'fallback' }]);
+    await learn(front, 'eth_gasPrice');
+    a.answer = ({ method }) =>
+      method === 'debug_traceTransaction' ? { result: [], afterMs: 1500 } : undefined;
+    const answer = await front.call('debug_traceTransaction', ['0x1']);
+    expect(answer.json.result).toEqual([]);
+    expect([b.hits(), front.upstream('a').fails]).toEqual([0, 0]);
+  });
+
+  test('is none while others of its answers come', async () => {
+    const { front, a, b } = await start({ silence: 400, maxFails: 1 }, [{}, { tier: 'fallback' }]);
+    a.answer = ({ method }) => (method === 'eth_getLogs' ? { result: [], afterMs: 900 } : undefined);
+    let done = false;
+    const slow = front.call('eth_getLogs', [{}]).finally(() => {
+      done = true;
+    });
+    while (!done) await front.call('eth_gasPrice');
+    expect((await slow).json.result).toEqual([]);
+    expect(b.hits()).toBe(0);
+  });
+
+  test('off, reads wait for their timeout', async () => {
+    const { front, a, b } = await start({ silence: 'off', readTimeout: 700, connectTimeout: 100 }, [
+      {},
+      { tier: 'fallback' },
+    ]);
+    await learn(front, 'eth_gasPrice');
+    a.answer = HANG;
+    expect((await front.call('eth_gasPrice')).status).toBe(200);
+    expect(b.hits()).toBe(1);
+    expect(front.upstream('a').fails).toBe(1);
+  });
+});
+
+test('reads in flight on an upstream that is ejected meanwhile go to another at once', async () => {
+  const settings = { silence: 'off', maxFails: 2, failTimeout: 60_000 };
+  const { front, a } = await start(settings, [{}, { tier: 'fallback' }]);
+  a.answer = ({ method }) => (method === 'eth_getLogs' ? { hang: true } : { status: 500, body: 'broken' });
+  const waiting = Promise.all(Array.from({ length: 4 }, () => front.call('eth_getLogs', [{}])));
+  await waitFor(() => a.inFlight === 4, { what: 'the reads to hang there' });
+  for (let call = 0; call < 2; call++) expect((await front.call('eth_gasPrice')).status).toBe(200);
+  expect(front.upstream('a').reason).toBe('ejected');
+  expect((await waiting).map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+});
+
+describe('hedging', () => {
+  const SLOW = { afterMs: 3000, result: '0xa' } as const;
+
+  test('a slow read is asked of a second upstream, the first answer counts and the other attempt is given up without blame', async () => {
+    const { front, a, b } = await start({ hedge: { after: 30 } }, [{}, { tier: 'fallback' }]);
+    a.answer = () => SLOW;
+    b.answer = () => ({ result: '0xb' });
+    expect((await front.call('eth_gasPrice')).json.result).toBe('0xb');
+    await waitFor(() => a.inFlight === 0, { what: 'the slow attempt to be given up' });
+    expect(front.upstream('a')).toMatchObject({ fails: 0, inFlight: 0, reason: null });
+  });
+
+  test('a second attempt that fails does not end the wait for the first', async () => {
+    const { front, a, b } = await start({ hedge: { after: 30 } }, [{}, { tier: 'fallback' }]);
+    a.answer = () => ({ result: '0xa', afterMs: 300 });
+    b.answer = () => ({ status: 500, body: 'broken' });
+    expect((await front.call('eth_gasPrice')).json.result).toBe('0xa');
+    expect([b.hits(), front.upstream('b').fails]).toEqual([1, 1]);
+  });
+
+  test('a write is never hedged, nor a method that nobody knows', async () => {
+    const { front, a, b } = await start({ hedge: { after: 30 } }, [{}, { tier: 'fallback' }]);
+    a.answer = () => ({ result: '0xa', afterMs: 200 });
+    for (const method of ['eth_sendRawTransaction', 'made_up']) await front.call(method);
+    expect(b.hits()).toBe(0);
+  });
+
+  test('no more than one in twenty is hedged', async () => {
+    const { front, a, b } = await start({ hedge: { after: 10 } }, [{}, { tier: 'fallback' }]);
+    a.answer = () => ({ result: '0xa', afterMs: 30 });
+    for (let call = 0; call < 60; call++) await front.call('eth_gasPrice');
+    expect(b.hits()).toBeGreaterThan(1);
+    expect(b.hits()).toBeLessThanOrEqual(1 + 60 / 20);
+  });
+
+  test('by a percentile, it begins when that is known', async () => {
+    const { front, a, b } = await start({ hedge: { after: 'p95' } }, [{}, { tier: 'fallback' }]);
+    await learn(front, 'eth_gasPrice');
+    const before = b.hits();
+    a.answer = () => SLOW;
+    await front.call('eth_gasPrice');
+    expect(b.hits()).toBe(before + 1);
+  });
+});
