@@ -34,10 +34,10 @@ export async function startContenders(
   const origins = nodes.map((port) => `http://127.0.0.1:${port}`);
   const contenders = [
     await ours(origins, profile),
-    await server('http-proxy', origins),
+    await startHttpProxy(origins),
     await server('constant', []),
   ];
-  const nginx = await nginxLeastConn(nodes);
+  const nginx = await startNginx(nodes);
   return nginx ? [...contenders, nginx] : contenders;
 }
 
@@ -54,6 +54,10 @@ async function ours(origins: readonly string[], profile: boolean): Promise<Conte
     url: `${gateway.url}/bench`,
     stop: async () => void (await gateway.stop()),
   };
+}
+
+export function startHttpProxy(origins: readonly string[]): Promise<Contender> {
+  return server('http-proxy', origins);
 }
 
 async function server(kind: 'http-proxy' | 'constant', origins: readonly string[]): Promise<Contender> {
@@ -85,7 +89,7 @@ async function startServer(...args: readonly string[]): Promise<Child> {
 }
 
 /** nginx as one process, so that its CPU time is that of one pid; null when it is not on PATH. */
-async function nginxLeastConn(nodes: readonly number[]): Promise<Contender | null> {
+export async function startNginx(nodes: readonly number[]): Promise<Contender | null> {
   if (spawnSync('nginx', ['-v']).error) return null;
   const port = await freePort();
   const directory = mkdtempSync(join(tmpdir(), 'rpcb-bench-'));
