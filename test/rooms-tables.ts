@@ -7,7 +7,7 @@
 export const ROOMS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   shared: [
     ['index'],
-    ['store'],
+    ['store', 'discovery'],
     ['wire'],
     ['config', 'protocols'],
     ['jsonrpc', 'reasons', 'errors', 'redact', 'log'],

@@ -37,11 +37,13 @@ interface Scene {
   readonly samples: Readonly<Record<string, readonly Sample[]>>;
   readonly identity?: string;
   readonly disabled?: readonly string[];
+  /** Of upstreams that are addresses of one name. */
+  readonly voters?: Readonly<Record<string, string>>;
   readonly past?: Partial<RankingDraft>;
   readonly settled?: boolean;
 }
 
-function inputOf({ samples, identity, disabled = [], past, settled = true }: Scene): RankInput {
+function inputOf({ samples, identity, disabled = [], voters = {}, past, settled = true }: Scene): RankInput {
   const upstreams = Object.keys(samples).map((id) => ({
     id,
     url: 'http://127.0.0.1:1',
@@ -54,6 +56,10 @@ function inputOf({ samples, identity, disabled = [], past, settled = true }: Sce
   if (config === undefined) throw new TypeError('the network was named in the line above');
   const windows = new Map(Object.entries(samples).map(([id, given]) => [id, windowOf(...given)]));
   return {
+    upstreams: config.upstreams.map((upstream) => ({
+      ...upstream,
+      voter: voters[upstream.id] ?? upstream.id,
+    })),
     ...{ network: 'main', config, configHash: 'hash', publisher: 'test', windows, settled },
     past: past === undefined ? null : { ...rankedBefore, ...past },
     now: NOW,

@@ -3,12 +3,14 @@
 import {
   type Config,
   configHash,
+  createNames,
   type Lease,
+  type LocatedUpstream,
   type Log,
   type NetworkConfig,
   type Ranking,
+  type Resolver,
   type Store,
-  type UpstreamConfig,
 } from '@rpc-balancer/shared';
 import { createCycle } from './cycle.ts';
 import { keepLease } from './lease.ts';
@@ -26,6 +28,7 @@ export interface SidecarOptions {
   readonly config: Config;
   /** Stays the caller's: it is not closed by `stop`. */
   readonly store: Store;
+  readonly resolver: Resolver;
   /** Names this process among all that share the store; must be unique. */
   readonly instance: string;
   /** Current time in epoch ms, from a monotonic source. */
@@ -88,7 +91,7 @@ function runNetwork(
   options: SidecarOptions,
   metrics: Metrics,
 ): NetworkRunner {
-  const { instance, store, log } = options;
+  const { instance, store, resolver, log } = options;
   const hash = configHash(config);
   const details = new Map<string, string>();
   let lease: Lease | null = null;
@@ -123,11 +126,13 @@ function runNetwork(
     return { status, stop: async () => {} };
   }
   const fetchers = createFetchers();
+  const names = createNames({ network, config, resolver, log, onChange: fetchers.keep });
   const work = createCycle({
     ...options,
     network,
     config,
     probe: config.probe,
+    names,
     configHash: hash,
     publisher: instance,
     rankingMaxAgeMs: options.config.sidecar.rankingMaxAge,
@@ -139,6 +144,8 @@ function runNetwork(
     },
     onPublished(published) {
       ranking = published;
+      const ids = new Set(published.upstreams.map(({ id }) => id));
+      for (const id of details.keys()) if (!ids.has(id)) details.delete(id);
       publishedCount++;
       metrics.published(network, published);
     },
@@ -164,24 +171,56 @@ function runNetwork(
   return {
     status,
     async stop() {
+      names.close();
       await keeper.stop();
       await fetchers.close();
     },
   };
 }
 
+interface Kept {
+  readonly upstream: LocatedUpstream;
+  readonly fetcher: Promise<Fetcher>;
+}
+
 /** One fetcher for each upstream, since each may have certificates of its own. */
 function createFetchers() {
-  const fetchers = new Map<string, Promise<Fetcher>>();
+  const kept = new Map<string, Kept>();
+
+  async function close({ fetcher }: Kept): Promise<void> {
+    await fetcher.then(
+      (open) => open.close(),
+      () => {}, // It could not be made, as whoever asked for it was told.
+    );
+  }
   return {
-    of({ id, tls }: UpstreamConfig): Promise<Fetcher> {
-      const fetcher = fetchers.get(id) ?? createFetcher(tls);
-      fetchers.set(id, fetcher);
-      return fetcher;
+    of(upstream: LocatedUpstream): Promise<Fetcher> {
+      const { id, tls, addresses, voter } = upstream;
+      const own = kept.get(id) ?? {
+        upstream,
+        fetcher: createFetcher(tls, id === voter ? undefined : addresses[0]),
+      };
+      kept.set(id, own);
+      return own.fetcher;
+    },
+    /** Lets those go that have connections to an address which their upstream no longer has. */
+    keep(upstreams: readonly LocatedUpstream[]): void {
+      for (const [id, own] of kept) {
+        const upstream = upstreams.find((one) => one.id === id);
+        if (upstream && hasAll(upstream.addresses, own.upstream.addresses))
+          kept.set(id, { ...own, upstream });
+        else {
+          kept.delete(id);
+          void close(own);
+        }
+      }
     },
     async close(): Promise<void> {
-      const settled = await Promise.allSettled(fetchers.values());
-      await Promise.all(settled.map((one) => (one.status === 'fulfilled' ? one.value.close() : undefined)));
+      await Promise.all([...kept.values()].map(close));
     },
   };
+}
+
+function hasAll(addresses: readonly string[], before: readonly string[]): boolean {
+  return before.every((address) => addresses.includes(address));
 }
