@@ -81,13 +81,15 @@ export function onStopSignal(listener: (signal: 'SIGTERM' | 'SIGINT') => void): 
 
 /**
  * @param tls certificates of one upstream; verification stays on in any case
- * @param address where to connect to, whatever address the host in the URL has; that stays what is asked for and verified
+ * @param addresses where the host in the URLs is, as far as that is known; it stays what is asked for and verified
  */
-export async function createFetcher(tls: Tls = {}, address?: string): Promise<Fetcher> {
-  if (runtimeName === 'bun') return createBunFetcher(tls, address);
+export async function createFetcher(tls: Tls = {}, addresses: readonly string[] = []): Promise<Fetcher> {
+  // Bun and Deno choose among several addresses by themselves, as the system resolves the name.
+  const only = addresses.length === 1 ? addresses[0] : undefined;
+  if (runtimeName === 'bun') return createBunFetcher(tls, only);
   // Deno's own client connects to an address of our choice only without TLS; undici does it there as on Node.
-  if (runtimeName === 'deno' && address === undefined) return createDenoFetcher(tls);
-  return createNodeFetcher(tls, address);
+  if (runtimeName === 'deno' && only === undefined) return createDenoFetcher(tls);
+  return createNodeFetcher(tls, addresses);
 }
 
 function createBunFetcher(tls: Tls, address: string | undefined): Fetcher {
@@ -125,13 +127,13 @@ function createDenoFetcher({ ca, cert, key }: Tls): Fetcher {
 }
 
 /** undici's own fetch: the global one belongs to another copy of undici and may refuse a foreign dispatcher. */
-async function createNodeFetcher({ ca, cert, key }: Tls, address: string | undefined): Promise<Fetcher> {
+async function createNodeFetcher({ ca, cert, key }: Tls, addresses: readonly string[]): Promise<Fetcher> {
   const undici = await import('undici');
   const dispatcher = new undici.Agent({
     connect: {
       ...(ca !== undefined && { ca }),
       ...(cert !== undefined && { cert, key }),
-      ...(address !== undefined && { lookup: lookupOf(address) }),
+      ...(addresses.length > 0 && { lookup: lookupIn(addresses) }),
     },
   });
   return {
@@ -144,11 +146,11 @@ async function createNodeFetcher({ ca, cert, key }: Tls, address: string | undef
   };
 }
 
-function lookupOf(address: string): LookupFunction {
-  const family = isIP(address);
+function lookupIn(addresses: readonly string[]): LookupFunction {
+  const found = addresses.map((address) => ({ address, family: isIP(address) }));
   return (_name, { all }, done) => {
-    if (all) done(null, [{ address, family }]);
-    else done(null, address, family);
+    if (all) done(null, found);
+    else done(null, found[0]?.address ?? '', found[0]?.family);
   };
 }
 

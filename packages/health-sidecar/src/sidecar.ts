@@ -179,11 +179,11 @@ function runNetwork(
 }
 
 interface Kept {
-  readonly upstream: LocatedUpstream;
+  readonly addresses: string;
   readonly fetcher: Promise<Fetcher>;
 }
 
-/** One fetcher for each upstream, since each may have certificates of its own. */
+/** One fetcher for each upstream, since each may have certificates and addresses of its own. */
 function createFetchers() {
   const kept = new Map<string, Kept>();
 
@@ -194,25 +194,18 @@ function createFetchers() {
     );
   }
   return {
-    of(upstream: LocatedUpstream): Promise<Fetcher> {
-      const { id, tls, addresses, voter } = upstream;
-      const own = kept.get(id) ?? {
-        upstream,
-        fetcher: createFetcher(tls, id === voter ? undefined : addresses[0]),
-      };
+    of({ id, tls, addresses }: LocatedUpstream): Promise<Fetcher> {
+      const own = kept.get(id) ?? { addresses: inOrder(addresses), fetcher: createFetcher(tls, addresses) };
       kept.set(id, own);
       return own.fetcher;
     },
-    /** Lets those go that have connections to an address which their upstream no longer has. */
+    /** Closes those of upstreams that are gone or have moved: their connections are at addresses of before. */
     keep(upstreams: readonly LocatedUpstream[]): void {
+      const present = new Map(upstreams.map(({ id, addresses }) => [id, inOrder(addresses)]));
       for (const [id, own] of kept) {
-        const upstream = upstreams.find((one) => one.id === id);
-        if (upstream && hasAll(upstream.addresses, own.upstream.addresses))
-          kept.set(id, { ...own, upstream });
-        else {
-          kept.delete(id);
-          void close(own);
-        }
+        if (present.get(id) === own.addresses) continue;
+        kept.delete(id);
+        void close(own);
       }
     },
     async close(): Promise<void> {
@@ -221,6 +214,6 @@ function createFetchers() {
   };
 }
 
-function hasAll(addresses: readonly string[], before: readonly string[]): boolean {
-  return before.every((address) => addresses.includes(address));
+function inOrder(addresses: readonly string[]): string {
+  return addresses.toSorted().join();
 }
