@@ -187,18 +187,24 @@ function reasonOf(
   return lagBlocks !== null && lagBlocks > maxLagBlocks ? 'lagging' : null;
 }
 
-/** What most of the voters that know of finality have reached; of two the lower. */
+/** What most of the voters that know of finality have reached, and of each voter most of its addresses; of two the lower. */
 function finalizedOf(
   candidates: readonly Candidate[],
   enabled: readonly View[],
   { head, standing }: HeadResult,
 ): number | null {
-  const voters = new Set(candidates.map(({ id }) => id).filter((id) => !standing.has(id)));
-  const numbers = enabled
-    .flatMap(({ id, sample }) => (voters.has(id) && isGood(sample) ? (sample.finalized ?? []) : []))
-    .filter((number) => head !== null && number <= head.number)
-    .sort((a, b) => b - a);
-  return numbers[majorityOf(numbers.length) - 1] ?? null;
+  const voting = new Set(candidates.map(({ id }) => id).filter((id) => !standing.has(id)));
+  const numberOf = ({ id, sample }: View) =>
+    voting.has(id) && isGood(sample) ? (sample.finalized ?? []) : [];
+  const votes = byVoter(enabled).flatMap((views) => {
+    const numbers = views.flatMap(numberOf).filter((number) => head !== null && number <= head.number);
+    return reachedByMost(numbers) ?? [];
+  });
+  return reachedByMost(votes);
+}
+
+function reachedByMost(numbers: readonly number[]): number | null {
+  return numbers.toSorted((a, b) => b - a)[majorityOf(numbers.length) - 1] ?? null;
 }
 
 function isForeign({ identity }: View, expected: string | null): boolean {
