@@ -5,7 +5,6 @@ import {
   configHash,
   createNames,
   type Lease,
-  type LocatedUpstream,
   type Log,
   type NetworkConfig,
   type Ranking,
@@ -13,8 +12,9 @@ import {
   type Store,
 } from '@rpc-balancer/shared';
 import { createCycle } from './cycle.ts';
+import { createFetchers } from './fetchers.ts';
 import { keepLease } from './lease.ts';
-import { createFetcher, type Fetcher, packageVersion } from './runtime.ts';
+import { packageVersion } from './runtime.ts';
 import type { Sample } from './samples.ts';
 import {
   createMetrics,
@@ -176,44 +176,4 @@ function runNetwork(
       await fetchers.close();
     },
   };
-}
-
-interface Kept {
-  readonly addresses: string;
-  readonly fetcher: Promise<Fetcher>;
-}
-
-/** One fetcher for each upstream, since each may have certificates and addresses of its own. */
-function createFetchers() {
-  const kept = new Map<string, Kept>();
-
-  async function close({ fetcher }: Kept): Promise<void> {
-    await fetcher.then(
-      (open) => open.close(),
-      () => {}, // It could not be made, as whoever asked for it was told.
-    );
-  }
-  return {
-    of({ id, tls, addresses }: LocatedUpstream): Promise<Fetcher> {
-      const own = kept.get(id) ?? { addresses: inOrder(addresses), fetcher: createFetcher(tls, addresses) };
-      kept.set(id, own);
-      return own.fetcher;
-    },
-    /** Closes those of upstreams that are gone or have moved: their connections are at addresses of before. */
-    keep(upstreams: readonly LocatedUpstream[]): void {
-      const present = new Map(upstreams.map(({ id, addresses }) => [id, inOrder(addresses)]));
-      for (const [id, own] of kept) {
-        if (present.get(id) === own.addresses) continue;
-        kept.delete(id);
-        void close(own);
-      }
-    },
-    async close(): Promise<void> {
-      await Promise.all([...kept.values()].map(close));
-    },
-  };
-}
-
-function inOrder(addresses: readonly string[]): string {
-  return addresses.toSorted().join();
 }

@@ -60,16 +60,11 @@ export function openConnections(
     ...{ lookup: lookupIn(() => addresses, resolver) }, // Handed on to node:net, which undici's type does not say.
   });
   const open = () =>
-    openPool(origin, network, (options, callback) =>
+    openPool(origin, network, {
       // The name to verify is the upstream's own, whatever `Host` says; undici would take it from there.
-      connector({ ...options, servername: serverName }, (error, socket) => {
-        if (error) return callback(error, null);
-        socket.on('error', (cause: Error) => {
-          if (socket.bytesRead > 0) reused.add(cause);
-        });
-        callback(null, socket);
-      }),
-    );
+      connector: (options, callback) => connector({ ...options, servername: serverName }, callback),
+      onReset: (cause) => reused.add(cause),
+    });
   let current = open();
   const closing = new Set<Pool>();
 
@@ -109,7 +104,13 @@ interface OpenPool {
   readonly sockets: ReadonlySet<Socket>;
 }
 
-function openPool(origin: string, network: NetworkConfig, connector: buildConnector.connector): OpenPool {
+interface Connecting {
+  readonly connector: buildConnector.connector;
+  /** Told of what broke a socket that had answered before. */
+  readonly onReset: (cause: Error) => void;
+}
+
+function openPool(origin: string, network: NetworkConfig, { connector, onReset }: Connecting): OpenPool {
   const sockets = new Set<Socket>();
   const pool = new Pool(origin, {
     allowH2: false, // One multiplexed connection would hide from us which attempts a reset has hit.
@@ -118,6 +119,9 @@ function openPool(origin: string, network: NetworkConfig, connector: buildConnec
     connect: (options, callback) =>
       connector(options, (error, socket) => {
         if (error) return callback(error, null);
+        socket.on('error', (cause: Error) => {
+          if (socket.bytesRead > 0) onReset(cause);
+        });
         sockets.add(socket);
         socket.once('close', () => sockets.delete(socket));
         callback(null, socket);
