@@ -50,6 +50,12 @@ async function stage(count: number, named: readonly number[], options: FrontOpti
   return { dns, nodes, front, shows: (...expected) => ids(front, ...expected) };
 }
 
+/** Waits until what the name server says now is known: the third time it is asked, the second answer has been taken on. */
+function takenOn(dns: FakeDns): Promise<unknown> {
+  const asked = dns.asked(NAME);
+  return waitFor(() => dns.asked(NAME) >= asked + 6, { what: 'the name to be resolved again', everyMs: 5 });
+}
+
 const hostOf = (at: number) => `127.0.0.${at + 1}`;
 const idOf = (at: number) => `a@${hostOf(at)}`;
 const EACH = { network: { resolve: 'each' } } as const;
@@ -201,6 +207,29 @@ describe('resolve: each', () => {
   });
 });
 
+test.each([
+  { resolve: 'one', left: 'a' },
+  { resolve: 'each', left: idOf(1) },
+] as const)(
+  'with resolve: $resolve a stop ends what still hangs at an address that has left',
+  async ({ resolve, left }) => {
+    const network = { resolve, readTimeout: 20_000 };
+    const { dns, nodes, front } = await stage(2, [0], { network, gateway: { drainTimeout: 50 } });
+    const [old, next] = nodes as [FakeNode, FakeNode]; // Two were asked for.
+    old.mode = 'hang';
+    const hung = front.call('eth_gasPrice');
+    await waitFor(() => old.inFlight === 1, { what: 'the request to hang' });
+    dns.set(NAME, hostOf(1));
+    await takenOn(dns);
+    expect(idsIn(front)).toEqual([left]);
+    expect((await front.call('eth_gasPrice')).status).toBe(200);
+    expect(next.reads).toBe(1);
+    await front.app.close();
+    expect((await hung).status).toBe(502);
+    await waitFor(() => old.openSockets === 0, { what: 'the sockets to be closed' });
+  },
+);
+
 describe('resolve: one', () => {
   test('moves to the new address of a name: nothing fails, what is in flight ends, and the old sockets close', async () => {
     const { dns, nodes, front } = await stage(2, [0]);
@@ -225,9 +254,7 @@ describe('resolve: one', () => {
     const [node, other] = nodes as [FakeNode, FakeNode]; // Two were asked for.
     await front.call('eth_gasPrice');
     dns.set(NAME, hostOf(1), hostOf(0));
-    const asked = dns.asked(NAME);
-    // The third time it is asked, the answer of the second has been taken on.
-    await waitFor(() => dns.asked(NAME) >= asked + 6, { what: 'the name to be resolved again' });
+    await takenOn(dns);
     for (let count = 0; count < 5; count++) await front.call('eth_gasPrice');
     expect([node.sockets, node.reads, other.reads]).toEqual([1, 6, 0]);
   });

@@ -34,7 +34,9 @@ export function createFetchers() {
       }
     },
     async close(): Promise<void> {
-      await Promise.all([...kept.values()].map(close));
+      const all = [...kept.values()];
+      kept.clear();
+      await Promise.all(all.map(close));
     },
   };
 }
