@@ -12,7 +12,7 @@ const hostOf = (at: number) => `127.0.0.${at + 1}`;
 async function namedStage(
   resolve: 'one' | 'each',
   count: number,
-  others: readonly FakeNode[] = [],
+  { others = [], intervalMs = 100 }: { others?: readonly FakeNode[]; intervalMs?: number } = {},
 ): Promise<Staged & { readonly dns: FakeDns; readonly nodes: readonly FakeNode[] }> {
   const dns = await startDns();
   onTestFinished(() => dns.stop());
@@ -22,7 +22,8 @@ async function namedStage(
   const nodes = [first, ...(await startNodes(...rest))];
   dns.set(NAME, ...nodes.map((_, at) => hostOf(at)));
   const urls = [{ url: `http://${NAME}:${first.port}` }, ...others];
-  const config = configOf({ main: network(urls, { resolve }) });
+  const probe = { interval: intervalMs, timeout: 300, attempts: 1 };
+  const config = configOf({ main: network(urls, { resolve, probe }) });
   return { ...stage({ config, resolver: dns.resolver }), dns, nodes };
 }
 
@@ -47,9 +48,15 @@ describe('with resolve: each', () => {
     });
   });
 
+  test('the first ranking knows the addresses already', async () => {
+    const { ranked, rankings } = await namedStage('each', 2, { intervalMs: 5000 });
+    await ranked('a ranking');
+    expect(rankings[0]?.upstreams).toHaveLength(2);
+  });
+
   test('the addresses of a name outvote nobody', async () => {
     const others = await startNodes({}, {});
-    const { nodes, ranked } = await namedStage('each', 4, others);
+    const { nodes, ranked } = await namedStage('each', 4, { others });
     for (const node of nodes) node.mode = 'lie';
     const liars = Object.fromEntries(nodes.map((_, at) => [`a@${hostOf(at)}`, 'suspect']));
     const ranking = await ranked('the liars', (one) => Object.values(reasonsIn(one)).includes('suspect'));
