@@ -84,7 +84,7 @@ describe('docs/options.md', () => {
   });
 
   test('has every option of the plugin', () => {
-    const all = { config: 1, prefix: 1, ops: 1, redis: 1, logger: 1, metrics: 1 };
+    const all = { config: 1, prefix: 1, ops: 1, redis: 1, resolver: 1, logger: 1, metrics: 1 };
     const names = Object.keys(all satisfies Record<keyof RpcBalancerOptions, number>);
     const documented = headings.filter((heading) => heading.endsWith(' (plugin)'));
     expect(documented.toSorted()).toEqual(names.map((name) => `\`${name}\` (plugin)`).toSorted());

@@ -7,7 +7,7 @@
 export const ROOMS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   shared: [
     ['index'],
-    ['store'],
+    ['store', 'discovery'],
     ['wire'],
     ['config', 'protocols'],
     ['jsonrpc', 'reasons', 'errors', 'redact', 'log'],
@@ -19,7 +19,7 @@ export const ROOMS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['cycle', 'lease', 'status'],
     ['probes', 'publish'],
     ['rank'],
-    ['head', 'samples'],
+    ['head', 'samples', 'fetchers'],
     ['runtime'],
   ],
   'gateway-plugin': [

@@ -20,7 +20,7 @@ const RECORDED_BODY_CHARS = 262_144;
 /** Longer than any client keeps an idle socket, so that a test meets no race of its own making. */
 const KEEP_ALIVE_MS = 120_000;
 
-/** Starts on 127.0.0.1 and answers as soon as this resolves. */
+/** Starts on loopback and answers as soon as this resolves. */
 export async function startFakeNode(options: FakeNodeOptions = {}): Promise<FakeNode> {
   const node = new FakeNode(options);
   await node.restart();
@@ -53,6 +53,7 @@ export class FakeNode implements NodeScript {
 
   #mode: Mode = 'ok';
   #lieBy: number;
+  readonly #host: string;
   #port: number;
   #server: Server | null = null;
   #requestCount = 0;
@@ -70,15 +71,20 @@ export class FakeNode implements NodeScript {
     this.dropFromBatch = options.dropFromBatch;
     this.answer = options.answer;
     this.#lieBy = options.lieBy ?? 1_000_000;
+    this.#host = options.host ?? '127.0.0.1';
     this.#port = options.port ?? 0;
     this.mode = options.mode ?? 'ok';
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.#port}`;
+    return `http://${this.#host}:${this.#port}`;
   }
   get port(): number {
     return this.#port;
+  }
+  /** Connections that are open now. */
+  get openSockets(): number {
+    return this.#open.size;
   }
   get mode(): Mode {
     return this.#mode;
@@ -179,7 +185,7 @@ export class FakeNode implements NodeScript {
       this.#open.add(socket);
       socket.once('close', () => this.#open.delete(socket));
     });
-    server.listen(this.#port, '127.0.0.1');
+    server.listen(this.#port, this.#host);
     await once(server, 'listening');
     // A TCP server's address is an object; only pipes have texts.
     this.#port = (server.address() as AddressInfo).port;

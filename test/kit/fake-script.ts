@@ -58,6 +58,8 @@ export interface NodeScript {
 }
 
 export interface FakeNodeOptions extends ChainOptions, Partial<NodeScript> {
+  /** Default 127.0.0.1; every address of 127.0.0.0/8 is one of ours. */
+  readonly host?: string;
   readonly port?: number;
   readonly syncing?: unknown;
 }

@@ -37,15 +37,17 @@ async function fakeNode(mode: Mode = 'ok') {
   return node;
 }
 
-/** A node behind TLS that asks for a client certificate. */
-async function startTlsNode() {
+/** A node behind TLS that asks for a client certificate, and whose own is for these addresses and the name localhost. */
+async function startTlsNode(...addresses: readonly string[]) {
   const authority = await createAuthority();
-  const server = await authority.issue('localhost', ['127.0.0.1']);
+  const server = await authority.issue('localhost', addresses);
   const client = await authority.issue('sidecar');
   const node = await fakeNode();
+  const hosts: (string | undefined)[] = [];
   const front = createServer(
     { cert: server.cert, key: server.key, ca: authority.cert, requestCert: true },
     async (request, response) => {
+      hosts.push(request.headers.host);
       const chunks: Uint8Array[] = [];
       for await (const chunk of request) chunks.push(chunk);
       const answer = await fetch(node.url, { method: 'POST', body: Buffer.concat(chunks) });
@@ -61,7 +63,8 @@ async function startTlsNode() {
   // A TCP server's address is an object; only pipes have texts.
   const { port } = front.address() as AddressInfo;
   return {
-    url: `https://127.0.0.1:${port}`,
+    port,
+    hosts,
     tls: { ca: authority.cert, cert: client.cert, key: client.key },
   };
 }
@@ -86,6 +89,14 @@ async function startSidecar(runtime: string, config: object): Promise<Program> {
   return programOf(started, 30_000);
 }
 
+async function rankingIn(redis: Awaited<ReturnType<typeof startRedis>>) {
+  const fields = await redis.cli('hvals', RANKING);
+  const text = Array.isArray(fields) ? fields.find((field) => String(field).startsWith('{')) : '';
+  const ranking = decodeRanking(String(text));
+  if ('invalid' in ranking) throw new Error(ranking.invalid);
+  return ranking;
+}
+
 describe.each([{ runtime: 'node' }, { runtime: 'bun' }, { runtime: 'deno' }])(
   'on $runtime',
   ({ runtime }) => {
@@ -94,7 +105,8 @@ describe.each([{ runtime: 'node' }, { runtime: 'bun' }, { runtime: 'deno' }])(
       onTestFinished(() => redis.stop());
       const anvil = await startAnvil({ chainId: 31_337 });
       onTestFinished(async () => void (await anvil.stop()));
-      const overTls = await startTlsNode();
+      const overTls = await startTlsNode('127.0.0.1');
+      const url = `https://127.0.0.1:${overTls.port}`;
       const nonsense = await Promise.all(
         NONSENSE.map(async (mode) => ({ id: mode, url: (await fakeNode(mode)).url })),
       );
@@ -103,8 +115,8 @@ describe.each([{ runtime: 'node' }, { runtime: 'bun' }, { runtime: 'deno' }])(
       );
       const upstreams = [
         { id: 'anvil', url: anvil.url },
-        { id: 'over-tls', ...overTls },
-        { id: 'unknown-authority', url: overTls.url },
+        { id: 'over-tls', url, tls: overTls.tls },
+        { id: 'unknown-authority', url },
         { id: 'unreachable', url: `http://127.0.0.1:${await freePort()}/hidden-key-0123` },
         ...faults,
         ...nonsense,
@@ -118,13 +130,7 @@ describe.each([{ runtime: 'node' }, { runtime: 'bun' }, { runtime: 'deno' }])(
         ...Object.fromEntries(faults.map(({ id }) => [id, id])),
         ...Object.fromEntries(NONSENSE.map((mode) => [mode, 'probe_failed'])),
       };
-      const document = async () => {
-        const fields = await redis.cli('hvals', RANKING);
-        const text = Array.isArray(fields) ? fields.find((field) => String(field).startsWith('{')) : '';
-        const ranking = decodeRanking(String(text));
-        if ('invalid' in ranking) throw new Error(ranking.invalid);
-        return ranking;
-      };
+      const document = () => rankingIn(redis);
       await waitFor(
         async () => {
           const { upstreams: ranked } = await document();
@@ -148,6 +154,36 @@ describe.each([{ runtime: 'node' }, { runtime: 'bun' }, { runtime: 'deno' }])(
         await redis.cli('exists', networkKeys({ prefix: 'rpcb', clusterId: 'default' }, 'main').lease),
       ).toBe(0);
       expect(sidecar.output).not.toContain('hidden-key-0123');
+    });
+
+    test(`each address of a name is asked and verified by the name: ${runtime}`, async () => {
+      const redis = await startRedis();
+      onTestFinished(() => redis.stop());
+      const { port, hosts, tls } = await startTlsNode();
+      const plain = await fakeNode();
+      const networks = {
+        main: {
+          resolve: 'each',
+          probe: { interval: 300, timeout: 1000, attempts: 1 },
+          upstreams: [
+            { id: 'tls', url: `https://localhost:${port}`, tls },
+            { id: 'plain', url: `http://localhost:${plain.port}` },
+          ],
+        },
+      };
+      await startSidecar(runtime, { redis: { url: redis.url }, networks });
+      await waitFor(
+        async () => {
+          const reasons = Object.fromEntries(
+            (await rankingIn(redis)).upstreams.map(({ id, reason }) => [id, reason]),
+          );
+          expect(reasons).toMatchObject({ 'tls@127.0.0.1': null, 'plain@127.0.0.1': null });
+          return true;
+        },
+        { what: 'both to be well', timeoutMs: 20_000, everyMs: 50 },
+      );
+      expect(new Set(hosts)).toEqual(new Set([`localhost:${port}`]));
+      expect(plain.requests[0]?.headers.host).toBe(`localhost:${plain.port}`);
     });
   },
 );

@@ -7,10 +7,12 @@ import {
   createRedisStore,
   type Log,
   type RedisClient,
+  type Resolver,
   redactorOf,
   type Store,
   type StoreHealth,
 } from '@rpc-balancer/shared';
+import { startDiscovery } from './cluster/discovery.ts';
 import { type Feed, startFeed } from './cluster/feed.ts';
 import type { Cancellation } from './upstream/cancellation.ts';
 import {
@@ -26,6 +28,7 @@ import { startWatch, type Watch } from './upstream/watch.ts';
 export interface GatewayOptions {
   readonly config: Config;
   readonly redis: RedisClient | null;
+  readonly resolver: Resolver;
   readonly instance: string;
   readonly now: () => number;
   readonly random: () => number;
@@ -50,12 +53,13 @@ export interface Gateway {
 }
 
 export function createGateway(options: GatewayOptions): Gateway {
-  const { config, now, random, log } = options;
+  const { config, resolver, now, random, log } = options;
   const networks = openNetworks(options); // First: what is wrong there throws before anything is connected.
   const store = openStore(options);
   const running = new Roster<Cancellation>();
   let feed: Feed | null = null;
   let watch: Watch | null = null;
+  let discovery: ReturnType<typeof startDiscovery> | null = null;
   let sidecar: Sidecar | null = null;
   let drainTimer: NodeJS.Timeout | null = null;
 
@@ -67,6 +71,11 @@ export function createGateway(options: GatewayOptions): Gateway {
     store,
     networks,
     start() {
+      discovery = startDiscovery({
+        networks: () => networks.values(),
+        intervalMs: resolver.intervalMs,
+        now,
+      });
       feed = startFeed({
         networks: () => networks.values(),
         store,
@@ -79,6 +88,7 @@ export function createGateway(options: GatewayOptions): Gateway {
         sidecar = startSidecar({
           config,
           store,
+          resolver,
           instance: options.instance,
           now,
           random,
@@ -95,6 +105,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     },
     async close() {
       if (drainTimer) clearTimeout(drainTimer);
+      discovery?.stop();
       await sidecar?.stop();
       await feed?.stop();
       watch?.stop();
@@ -133,6 +144,7 @@ function openStore({ config, redis, now, random }: GatewayOptions): Store {
 
 function openNetworks({
   config,
+  resolver,
   random,
   log,
   onAttempt,
@@ -156,6 +168,8 @@ function openNetworks({
         rankingMaxAgeMs,
         zone: config.gateway.zone,
         random,
+        resolver,
+        log,
         onAttempt,
         onSecond,
         onEjection,

@@ -1,5 +1,11 @@
 // The public entry: the plugin as default and by name, and the types that its users meet.
-export { BalancerError, type ConfigInput, type ErrorCode, type Reason } from '@rpc-balancer/shared';
+export {
+  BalancerError,
+  type ConfigInput,
+  type ErrorCode,
+  type Reason,
+  type Resolver,
+} from '@rpc-balancer/shared';
 export type { CallResult, NodeErrorDetails, RpcBalancer } from './balancer.ts';
 export type { ExplainedUpstream, Explanation } from './observe/explain.ts';
 export type { NetworkReadiness, Readiness } from './observe/readiness.ts';

@@ -8,6 +8,8 @@ import {
   type Log,
   parseConfig,
   type RedisClient,
+  type Resolver,
+  systemResolver,
   validateConfig,
 } from '@rpc-balancer/shared';
 import type { Registry } from 'prom-client';
@@ -22,6 +24,8 @@ export interface RpcBalancerOptions {
   readonly ops?: string;
   /** An ioredis client to share; duplicated, never quit. Makes it a cluster, as `redis` in the configuration does. */
   readonly redis?: RedisClient;
+  /** Resolves the names of upstreams, for a host that has a service registry of its own. Default: the system's. */
+  readonly resolver?: Resolver;
   /** Default: the host's. */
   readonly logger?: Log;
   /** The registry that the metrics go to. Default: one of our own, served under `ops`. */
@@ -44,6 +48,12 @@ const optionsSchema = z.strictObject({
       'expected an ioredis client',
     )
     .optional(),
+  resolver: z
+    .custom<Resolver>(
+      (value) => isObject(value) && 'resolve' in (value as object) && 'intervalMs' in (value as object),
+      'expected an object with resolve and intervalMs',
+    )
+    .optional(),
   logger: z.custom<Log>(isObject, 'expected a logger such as pino').optional(),
   metrics: z.custom<Registry>(isObject, 'expected a prom-client Registry').optional(),
 });
@@ -54,6 +64,7 @@ export interface ResolvedOptions {
   readonly prefix: string;
   readonly ops: string | null;
   readonly redis: RedisClient | null;
+  readonly resolver: Resolver;
   readonly logger: Log | null;
   readonly metrics: Registry | null;
 }
@@ -67,12 +78,13 @@ export function resolveOptions(options: unknown): ResolvedOptions {
     );
     throw new BalancerError('RPCB_CONFIG', { detail: lines.join('; ') });
   }
-  const { config, prefix, ops, redis, logger, metrics } = result.data;
+  const { config, prefix, ops, redis, resolver, logger, metrics } = result.data;
   return {
     config: typeof config === 'string' ? loadConfig(config) : validateConfig(config),
     prefix: withoutSlash(prefix ?? ''),
     ops: ops === undefined ? null : withoutSlash(ops),
     redis: redis ?? null,
+    resolver: resolver ?? systemResolver,
     logger: logger ?? null,
     metrics: metrics ?? null,
   };

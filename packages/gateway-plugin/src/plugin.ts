@@ -45,6 +45,7 @@ const plugin: FastifyPluginAsync<RpcBalancerOptions> = async (fastify, given) =>
   const gateway = createGateway({
     config: options.config,
     redis: options.redis,
+    resolver: options.resolver,
     instance: balancer.options.instance,
     now,
     random: Math.random,

@@ -1,4 +1,5 @@
 // Decides: how tests of the pure rooms get a whole network. Its pools exist, yet none of them connects before a call.
+import { systemResolver } from '@rpc-balancer/shared';
 import { onTestFinished } from 'vitest';
 import { createRandom } from '../../../test/kit/clock.ts';
 import { type Network, openNetwork } from '../src/upstream/network.ts';
@@ -13,6 +14,8 @@ export function quietNetwork(name: string, ...given: Parameters<typeof configOf>
     rankingMaxAgeMs: RANKING_MAX_AGE_MS,
     zone: undefined,
     random: createRandom(1),
+    resolver: systemResolver,
+    log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
     onAttempt: () => {},
     onSecond: () => {},
     onEjection: () => {},

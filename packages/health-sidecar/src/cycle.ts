@@ -3,13 +3,14 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type {
   Lease,
+  LocatedUpstream,
   Log,
+  Names,
   NetworkConfig,
   ProbeConfig,
   Ranking,
   RankingDraft,
   Store,
-  UpstreamConfig,
 } from '@rpc-balancer/shared';
 import { createProber, type Round } from './probes/prober.ts';
 import { lastRanking, publish } from './publish.ts';
@@ -21,11 +22,12 @@ export interface CycleOptions {
   readonly network: string;
   readonly config: NetworkConfig;
   readonly probe: ProbeConfig;
+  readonly names: Names;
   readonly configHash: string;
   readonly publisher: string;
   readonly rankingMaxAgeMs: number;
   readonly store: Store;
-  readonly fetcherOf: (upstream: UpstreamConfig) => Promise<Fetcher>;
+  readonly fetcherOf: (upstream: LocatedUpstream) => Promise<Fetcher>;
   readonly now: () => number;
   readonly log: Log;
   readonly redact: (text: string) => string;
@@ -52,7 +54,7 @@ const PUBLICATIONS_PER_AGE = 3;
 
 /** Makes the function that probes and publishes during one tenure. What it learned outlives the tenure. */
 export function createCycle(options: CycleOptions): (tenure: Tenure) => Promise<CycleEnd> {
-  const { network, config, probe, configHash, publisher, now } = options;
+  const { network, config, probe, names, configHash, publisher, now } = options;
   const periodMs = Math.min(probe.interval, options.rankingMaxAgeMs / PUBLICATIONS_PER_AGE);
   // A good sample counts while the next probe may still be on its way.
   const freshMs = Math.max(3 * probe.interval, probe.interval + probe.timeout);
@@ -63,14 +65,17 @@ export function createCycle(options: CycleOptions): (tenure: Tenure) => Promise<
     const ending = new AbortController();
     const ended = AbortSignal.any([signal, ending.signal]);
     const rest = (ms: number) => pause(Math.max(0, ms), undefined, { signal: ended }).catch(() => {});
-    const prober = createProber({ ...options, upstreams: config.upstreams, signal: ended, pause: rest });
+    const prober = createProber({ ...options, signal: ended, pause: rest });
     try {
       last = (await lastRanking(options)) ?? last;
+      await Promise.race([names.refresh(now()), rest(periodMs)]);
       let settled = last !== null;
       let seq = 0;
       while (isHeld()) {
         const endsAt = now() + periodMs;
-        const round = prober.start();
+        void names.refresh(now());
+        const upstreams = names.upstreams();
+        const round = prober.start(upstreams);
         do {
           await untilAnswered(round, settled, () => rest(endsAt - now()), rest);
           if (!isHeld()) return 'over';
@@ -80,6 +85,7 @@ export function createCycle(options: CycleOptions): (tenure: Tenure) => Promise<
           const draft = rank({
             network,
             config,
+            upstreams,
             configHash,
             publisher,
             windows,

@@ -7,7 +7,7 @@ const NOW = 1_704_067_200_000;
 
 function candidate(id: string, number: number, change: Partial<Candidate> = {}): Candidate {
   const head = { number, hash: `0x${number}`, headerAt: NOW - 1000 };
-  return { id, head, sampledAt: NOW, standsSince: NOW, moves: [], ...change };
+  return { id, voter: id, head, sampledAt: NOW, standsSince: NOW, moves: [], ...change };
 }
 
 function headerAt(id: string, number: number, at: number | null): Candidate {
@@ -213,6 +213,56 @@ describe('an upstream that stands still', () => {
     const result = agree(everyone, { past: agreedBefore(100, 60_000) });
     expect(result.standing.size).toBe(0);
     expect(result.head).toMatchObject({ number: 100, confirmations: 3 });
+  });
+});
+
+describe('the addresses of one name', () => {
+  const copies = (one: Candidate, count: number) =>
+    Array.from({ length: count }, (_, at) => ({ ...one, id: `${one.id}@${at}` }));
+
+  test('have one vote together, however many they are', () => {
+    const liars = copies(candidate('a', 1_000_000), 9);
+    const result = agree([...liars, candidate('b', 100), candidate('c', 99)], { configuredCount: 3 });
+    expect(result.head).toMatchObject({ number: 100, confirmations: 2 });
+    expect(result.suspectAbove).toBe(105);
+  });
+
+  test('change nothing by being many', () => {
+    const property = fc.property(
+      fc.array(fc.tuple(fc.integer({ min: 90, max: 110 }), fc.integer({ min: 1, max: 6 })), { minLength: 1 }),
+      fc.option(fc.integer({ min: 80, max: 110 }), { nil: null }),
+      (voters, agreed) => {
+        const past = agreed === null ? null : agreedBefore(agreed, 1000);
+        const each = voters.map(([number], at) => candidate(`n${at}`, number));
+        const many = voters.flatMap(([, count], at) => copies(each[at] ?? candidate('none', 0), count));
+        expect(agree(many, { past, configuredCount: voters.length })).toEqual(agree(each, { past }));
+      },
+    );
+    fc.assert(property, { numRuns: 200 });
+  });
+
+  test('agree among themselves: one that lies does not speak for the others', () => {
+    const name = [candidate('a@1', 100), candidate('a@2', 1_000_000), candidate('a@3', 99)];
+    const addresses = name.map((one) => ({ ...one, voter: 'a' }));
+    expect(agree(addresses, { configuredCount: 1 })).toMatchObject({
+      head: { number: 100 },
+      suspectAbove: 105,
+    });
+  });
+
+  test('that move do not take the vote of those that stand while most of the other voters stand', () => {
+    const busy = { standsSince: NOW - 500, moves: [NOW - 1500, NOW - 500] };
+    const quiet = { standsSince: NOW - 9000, moves: [] };
+    const many = copies(candidate('a', 100, busy), 9);
+    const others = [candidate('b', 97, quiet), candidate('c', 97, quiet)];
+    const past = agreedBefore(100, 500);
+    expect(agree([...many, ...others], { past, configuredCount: 3 }).standing.size).toBe(0);
+    const [one, two, three] = many.map((address) => ({ ...address, voter: 'a' }));
+    if (!one || !two || !three) throw new TypeError('there are nine');
+    const lone = agree([one, { ...two, ...quiet }, { ...three, ...quiet }], { past, configuredCount: 1 });
+    expect(lone.standing.size).toBe(0);
+    const left = agree([one, two, { ...three, ...quiet }], { past, configuredCount: 1 });
+    expect([...left.standing]).toEqual([three.id]);
   });
 });
 

@@ -5,6 +5,8 @@ import type { Head, NetworkHead } from '@rpc-balancer/shared';
 /** An upstream that is not disabled, not of another chain, does not say that it syncs, and has a fresh sample. */
 export interface Candidate {
   readonly id: string;
+  /** Candidates with the same voter are addresses of one name, and have one vote together. */
+  readonly voter: string;
   readonly head: Head;
   readonly sampledAt: number;
   /** Since when its head has stood at this number. */
@@ -14,7 +16,7 @@ export interface Candidate {
 }
 
 export interface HeadInput {
-  /** How many upstreams of the network are not disabled. */
+  /** How many voters there would be if all were heard. */
   readonly configuredCount: number;
   /** In the order of the configuration. */
   readonly candidates: readonly Candidate[];
@@ -57,7 +59,8 @@ export function majorityOf(configuredCount: number): number {
 export function agreeOnHead(input: HeadInput): HeadResult {
   const { candidates, past, now } = input;
   const standing = standingStill(input);
-  const voters = candidates.filter(({ id }) => !standing.has(id));
+  const moving = candidates.filter(({ id }) => !standing.has(id));
+  const voters = byVoter(moving).flatMap((addresses) => spokesmanOf(input, addresses));
   const number = agreedNumber(input, voters);
   if (number === null) {
     return { head: null, standing, suspectAbove: null, blockIntervalMs: input.blockIntervalMs };
@@ -71,6 +74,17 @@ export function agreeOnHead(input: HeadInput): HeadResult {
   const oldestAt = Math.min(...voters.map((voter) => voter.sampledAt));
   const suspectAbove = number + input.maxLagBlocks + growth(now - oldestAt, input.blockIntervalMs);
   return { head, standing, suspectAbove, blockIntervalMs: learnInterval(input, number) };
+}
+
+/** Those of one voter together, in their order. */
+export function byVoter<Voting extends { readonly voter: string }>(all: readonly Voting[]): Voting[][] {
+  return [...Map.groupBy(all, ({ voter }) => voter).values()];
+}
+
+/** The addresses of a name agree among themselves as voters do: one that lies does not speak for the others. */
+function spokesmanOf(input: HeadInput, addresses: readonly Candidate[]): Candidate[] {
+  const number = agreedNumber({ ...input, configuredCount: addresses.length }, addresses);
+  return addresses.filter(({ head }) => head.number === number).slice(0, 1);
 }
 
 function agreedNumber(input: HeadInput, voters: readonly Candidate[]): number | null {
@@ -125,13 +139,16 @@ function standingStill(input: HeadInput): ReadonlySet<string> {
   const patienceMs = TOLERANCE * (blockIntervalMs ?? UNLEARNED_INTERVAL_MS);
   const still = candidates.filter((candidate) => {
     if (now - candidate.standsSince < patienceMs) return false;
-    const others = candidates.filter(({ id }) => id !== candidate.id);
-    const moved = others.filter(({ head, moves: [before, last] }) => {
-      return last !== undefined && (before ?? 0) > candidate.standsSince && head.number <= limit;
-    });
-    return moved.length > others.length / 2;
+    const hasMoved = ({ head, moves: [before, last] }: Candidate) =>
+      last !== undefined && (before ?? 0) > candidate.standsSince && head.number <= limit;
+    const others = byVoter(candidates.filter(({ id }) => id !== candidate.id));
+    return most(others, (addresses) => most(addresses, hasMoved));
   });
   return new Set(still.map(({ id }) => id));
+}
+
+function most<One>(all: readonly One[], holds: (one: One) => boolean): boolean {
+  return all.filter(holds).length > all.length / 2;
 }
 
 /** The hash that most of those at this number name; of equals the first in the configuration. */

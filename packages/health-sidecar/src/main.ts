@@ -12,6 +12,7 @@ import {
   redactConfig,
   redactorOf,
   type Store,
+  systemResolver,
 } from '@rpc-balancer/shared';
 import { pino } from 'pino';
 import {
@@ -91,7 +92,10 @@ async function main(): Promise<void> {
   const now = monotonicNow;
   const store = createRedisStore({ redis, prefix: redis.prefix, clusterId: redis.clusterId, random });
   logHealth(store, log);
-  const sidecar = startSidecar({ config, store, instance, now, random, log, redact });
+  const sidecar = startSidecar({
+    ...{ config, store, instance, now, random, log, redact },
+    resolver: systemResolver,
+  });
 
   const host = options.host ?? config.sidecar.host;
   const port = options.port ?? config.sidecar.port;

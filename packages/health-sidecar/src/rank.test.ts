@@ -37,11 +37,13 @@ interface Scene {
   readonly samples: Readonly<Record<string, readonly Sample[]>>;
   readonly identity?: string;
   readonly disabled?: readonly string[];
+  /** Of upstreams that are addresses of one name. */
+  readonly voters?: Readonly<Record<string, string>>;
   readonly past?: Partial<RankingDraft>;
   readonly settled?: boolean;
 }
 
-function inputOf({ samples, identity, disabled = [], past, settled = true }: Scene): RankInput {
+function inputOf({ samples, identity, disabled = [], voters = {}, past, settled = true }: Scene): RankInput {
   const upstreams = Object.keys(samples).map((id) => ({
     id,
     url: 'http://127.0.0.1:1',
@@ -54,6 +56,10 @@ function inputOf({ samples, identity, disabled = [], past, settled = true }: Sce
   if (config === undefined) throw new TypeError('the network was named in the line above');
   const windows = new Map(Object.entries(samples).map(([id, given]) => [id, windowOf(...given)]));
   return {
+    upstreams: config.upstreams.map((upstream) => ({
+      ...upstream,
+      voter: voters[upstream.id] ?? upstream.id,
+    })),
     ...{ network: 'main', config, configHash: 'hash', publisher: 'test', windows, settled },
     past: past === undefined ? null : { ...rankedBefore, ...past },
     now: NOW,
@@ -182,6 +188,25 @@ describe('the identity of a network', () => {
       scene: { samples: { ...says('5'), n1: [], n2: [] }, settled: false },
       identity: null,
     },
+    {
+      name: 'is not what many addresses of one name say',
+      scene: { samples: says('5', '5', '5', '1', '1'), voters: { n0: 'a', n1: 'a', n2: 'a' } },
+      identity: '1',
+    },
+    {
+      name: 'is what most addresses of the only name say',
+      scene: { samples: says('5', '1', '1'), voters: { n0: 'a', n1: 'a', n2: 'a' } },
+      identity: '1',
+    },
+    {
+      name: 'stays until a majority of names says otherwise',
+      scene: {
+        samples: says('5', '5', '5', '1'),
+        voters: { n0: 'a', n1: 'a', n2: 'a' },
+        past: { identity: '1' },
+      },
+      identity: '1',
+    },
   ])('$name', ({ scene, identity }) => {
     expect(rankOf(scene).identity).toBe(identity);
   });
@@ -192,6 +217,15 @@ describe('the head of a ranking', () => {
     const samples = { a: [good()], b: [], c: [] };
     expect(rankOf({ samples, settled: false }).head).toBeNull();
     expect(rankOf({ samples }).head?.number).toBe(100);
+  });
+
+  test('is open while most names have not answered, or most addresses', () => {
+    const voters = { a1: 'a', a2: 'a', a3: 'a' };
+    const ofOne = { a1: [good()], a2: [good()], a3: [good()], b: [], c: [] };
+    expect(rankOf({ samples: ofOne, voters, settled: false }).head).toBeNull();
+    expect(rankOf({ samples: { ...ofOne, b: [good()] }, voters, settled: false }).head?.number).toBe(100);
+    const first = { a1: [good()], a2: [], a3: [] };
+    expect(rankOf({ samples: first, voters, settled: false }).head).toBeNull();
   });
 
   test('stays the last agreed one while nobody has a vote', () => {
@@ -221,6 +255,8 @@ describe('the head of a ranking', () => {
     expect(rankOf({ samples: { a: at(90), b: at(80), c: at(70) } }).finalized).toBe(80);
     expect(rankOf({ samples: { a: at(90), b: at(80) } }).finalized).toBe(80);
     expect(rankOf({ samples: { a: at(900), b: at(80), c: [good()] } }).finalized).toBe(80);
+    const many = { a1: at(90), a2: at(90), a3: at(60), b: at(80), c: at(70) };
+    expect(rankOf({ samples: many, voters: { a1: 'a', a2: 'a', a3: 'a' } }).finalized).toBe(80);
   });
 });
 

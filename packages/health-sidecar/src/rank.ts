@@ -1,7 +1,14 @@
 // Decides: the ranking of a network's upstreams: one reason each, a score, their order, the network's identity and head.
 // Must not know: how samples come or where the ranking goes; `now` is handed in.
-import type { NetworkConfig, RankedUpstream, Ranking, RankingDraft, Reason } from '@rpc-balancer/shared';
-import { agreeOnHead, type Candidate, type HeadResult, majorityOf } from './head.ts';
+import type {
+  LocatedUpstream,
+  NetworkConfig,
+  RankedUpstream,
+  Ranking,
+  RankingDraft,
+  Reason,
+} from '@rpc-balancer/shared';
+import { agreeOnHead, byVoter, type Candidate, type HeadResult, majorityOf } from './head.ts';
 import {
   currentSample,
   emptyWindow,
@@ -14,7 +21,9 @@ import {
 
 export interface RankInput {
   readonly network: string;
-  readonly config: Pick<NetworkConfig, 'identity' | 'maxLagBlocks' | 'upstreams'>;
+  readonly config: Pick<NetworkConfig, 'identity' | 'maxLagBlocks'>;
+  /** In the order of the configuration. */
+  readonly upstreams: readonly Pick<LocatedUpstream, 'id' | 'voter' | 'disabled'>[];
   readonly configHash: string;
   readonly publisher: string;
   /** By upstream id. */
@@ -31,25 +40,33 @@ export interface RankInput {
 /** What is known of one upstream at this instant. */
 interface View {
   readonly id: string;
+  /** Addresses of one name share it, and with it one vote. */
+  readonly voter: string;
   readonly disabled: boolean;
   readonly window: SampleWindow;
   readonly sample: Sample | null;
   readonly identity: string | null;
 }
 
+/** Whether those that were heard may decide. */
+type Enough = (heard: readonly { readonly voter: string }[]) => boolean;
+
 /** A probe that takes this long halves the score. */
 const HALF_SCORE_MS = 1000;
 
 export function rank(input: RankInput): RankingDraft {
-  const views = input.config.upstreams.map((upstream) => viewOf(upstream, input));
+  const views = input.upstreams.map((upstream) => viewOf(upstream, input));
   const enabled = views.filter((view) => !view.disabled);
-  const enough = (count: number) => input.settled || count >= majorityOf(enabled.length);
+  const configuredCount = byVoter(enabled).length;
+  const enough: Enough = (heard) =>
+    input.settled ||
+    (heard.length >= majorityOf(enabled.length) && byVoter(heard).length >= majorityOf(configuredCount));
   const identity = identityOf(input, enabled, enough);
   const candidates = enabled.flatMap((view) => candidateOf(view, identity));
   const { past } = input;
   const result = agreeOnHead({
-    configuredCount: enabled.length,
-    candidates: enough(candidates.length) ? candidates : [],
+    configuredCount,
+    candidates: enough(candidates) ? candidates : [],
     past: past?.head ?? null,
     blockIntervalMs: past?.blockIntervalMs ?? null,
     maxLagBlocks: input.config.maxLagBlocks,
@@ -71,11 +88,11 @@ export function rank(input: RankInput): RankingDraft {
   };
 }
 
-function viewOf({ id, disabled }: { id: string; disabled: boolean }, input: RankInput): View {
+function viewOf({ id, voter, disabled }: RankInput['upstreams'][number], input: RankInput): View {
   const window = input.windows.get(id) ?? emptyWindow;
   const sample = currentSample(window, input.freshSince);
   const identity = window.samples.length === 0 ? foreignBefore(id, input) : window.identity;
-  return { id, disabled, window, sample, identity };
+  return { id, voter, disabled, window, sample, identity };
 }
 
 /** An upstream of another chain stays one for the next publisher, until it is probed. */
@@ -88,25 +105,36 @@ function foreignBefore(id: string, { past }: RankInput): string | null {
 const FOREIGN = '';
 
 /** Configured; else that of the last ranking, unless a majority says otherwise; else what most say. */
-function identityOf(input: RankInput, enabled: readonly View[], enough: (count: number) => boolean) {
+function identityOf(input: RankInput, enabled: readonly View[], enough: Enough) {
   if (input.config.identity !== undefined) return input.config.identity;
-  const said = enabled.flatMap(({ sample }) => (isGood(sample) ? (sample.identity ?? []) : []));
-  const votesFor = (identity: string) => said.filter((other) => other === identity).length;
-  // A stable sort: of equals the first upstream in the configuration.
-  const [most] = said.toSorted((a, b) => votesFor(b) - votesFor(a));
+  const voters = byVoter(enabled);
+  const said = voters.flatMap((views) => mostSaid(views.flatMap(saidBy)) ?? []);
+  const most = mostSaid(said);
   const sticky = input.past?.identity ?? null;
   if (most === undefined) return sticky;
-  if (sticky !== null) return votesFor(most) >= majorityOf(enabled.length) ? most : sticky;
-  return enough(said.length) ? most : null;
+  const votes = said.filter((identity) => identity === most).length;
+  if (sticky !== null) return votes >= majorityOf(voters.length) ? most : sticky;
+  return enough(enabled.filter((view) => saidBy(view).length > 0)) ? most : null;
+}
+
+function saidBy({ sample }: View): string[] {
+  return isGood(sample) && sample.identity !== null ? [sample.identity] : [];
+}
+
+/** Of equals the first. */
+function mostSaid(identities: readonly string[]): string | undefined {
+  const votesFor = (identity: string) => identities.filter((other) => other === identity).length;
+  return identities.toSorted((a, b) => votesFor(b) - votesFor(a))[0];
 }
 
 function candidateOf(view: View, identity: string | null): Candidate[] {
-  const { id, sample, window } = view;
+  const { id, voter, sample, window } = view;
   if (!isGood(sample) || sample.syncing || isForeign(view, identity)) return [];
   const { standsSince, moves } = window;
   return [
     {
       id,
+      voter,
       head: sample.head,
       sampledAt: sample.sampledAt,
       standsSince: standsSince ?? sample.sampledAt,
@@ -159,18 +187,24 @@ function reasonOf(
   return lagBlocks !== null && lagBlocks > maxLagBlocks ? 'lagging' : null;
 }
 
-/** What most of the voters that know of finality have reached; of two the lower. */
+/** What most of the voters that know of finality have reached, and of each voter most of its addresses; of two the lower. */
 function finalizedOf(
   candidates: readonly Candidate[],
   enabled: readonly View[],
   { head, standing }: HeadResult,
 ): number | null {
-  const voters = new Set(candidates.map(({ id }) => id).filter((id) => !standing.has(id)));
-  const numbers = enabled
-    .flatMap(({ id, sample }) => (voters.has(id) && isGood(sample) ? (sample.finalized ?? []) : []))
-    .filter((number) => head !== null && number <= head.number)
-    .sort((a, b) => b - a);
-  return numbers[majorityOf(numbers.length) - 1] ?? null;
+  const voting = new Set(candidates.map(({ id }) => id).filter((id) => !standing.has(id)));
+  const numberOf = ({ id, sample }: View) =>
+    voting.has(id) && isGood(sample) ? (sample.finalized ?? []) : [];
+  const votes = byVoter(enabled).flatMap((views) => {
+    const numbers = views.flatMap(numberOf).filter((number) => head !== null && number <= head.number);
+    return reachedByMost(numbers) ?? [];
+  });
+  return reachedByMost(votes);
+}
+
+function reachedByMost(numbers: readonly number[]): number | null {
+  return numbers.toSorted((a, b) => b - a)[majorityOf(numbers.length) - 1] ?? null;
 }
 
 function isForeign({ identity }: View, expected: string | null): boolean {

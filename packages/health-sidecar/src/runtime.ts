@@ -1,6 +1,7 @@
 // Decides: everything that differs between Bun, Deno and Node: environment, files, signals, exit, TLS of fetch.
 // Must not know: what any of it is used for.
 import { readFileSync } from 'node:fs';
+import { isIP, type LookupFunction } from 'node:net';
 import { hostname } from 'node:os';
 import process from 'node:process';
 
@@ -78,17 +79,36 @@ export function onStopSignal(listener: (signal: 'SIGTERM' | 'SIGINT') => void): 
   process.on('SIGINT', () => listener('SIGINT'));
 }
 
-/** @param tls certificates of one upstream; verification stays on in any case */
-export async function createFetcher(tls: Tls = {}): Promise<Fetcher> {
-  if (runtimeName === 'bun') return createBunFetcher(tls);
-  if (runtimeName === 'deno') return createDenoFetcher(tls);
-  return createNodeFetcher(tls);
+/**
+ * @param tls certificates of one upstream; verification stays on in any case
+ * @param addresses where the host in the URLs is, as far as that is known; it stays what is asked for and verified
+ */
+export async function createFetcher(tls: Tls = {}, addresses: readonly string[] = []): Promise<Fetcher> {
+  // Bun and Deno choose among several addresses by themselves, as the system resolves the name.
+  const only = addresses.length === 1 ? addresses[0] : undefined;
+  if (runtimeName === 'bun') return createBunFetcher(tls, only);
+  // Deno's own client connects to an address of our choice only without TLS; undici does it there as on Node.
+  if (runtimeName === 'deno' && only === undefined) return createDenoFetcher(tls);
+  return createNodeFetcher(tls, addresses);
 }
 
-function createBunFetcher(tls: Tls): Fetcher {
-  const own = Object.keys(tls).length > 0 ? { tls } : {};
+function createBunFetcher(tls: Tls, address: string | undefined): Fetcher {
   return {
-    fetch: (url, init) => fetch(url, { ...init, redirect: 'manual', ...own }),
+    fetch(given, init) {
+      const url = new URL(given);
+      const { host, hostname: serverName } = url;
+      const headers = address === undefined ? init.headers : { ...init.headers, host };
+      if (address !== undefined) url.hostname = isIP(address) === 6 ? `[${address}]` : address;
+      const own = { ...tls, ...(address !== undefined && { serverName }) };
+      return fetch(url, {
+        ...init,
+        headers,
+        redirect: 'manual',
+        // Bun keeps sockets for the whole process: one to a name would stay at an address that the name has lost.
+        keepalive: isIP(url.hostname.replace(/^\[|\]$/g, '')) !== 0,
+        ...(Object.keys(own).length > 0 && { tls: own }),
+      });
+    },
     close: async () => {},
   };
 }
@@ -107,10 +127,14 @@ function createDenoFetcher({ ca, cert, key }: Tls): Fetcher {
 }
 
 /** undici's own fetch: the global one belongs to another copy of undici and may refuse a foreign dispatcher. */
-async function createNodeFetcher({ ca, cert, key }: Tls): Promise<Fetcher> {
+async function createNodeFetcher({ ca, cert, key }: Tls, addresses: readonly string[]): Promise<Fetcher> {
   const undici = await import('undici');
   const dispatcher = new undici.Agent({
-    connect: { ...(ca !== undefined && { ca }), ...(cert !== undefined && { cert, key }) },
+    connect: {
+      ...(ca !== undefined && { ca }),
+      ...(cert !== undefined && { cert, key }),
+      ...(addresses.length > 0 && { lookup: lookupIn(addresses) }),
+    },
   });
   return {
     fetch: async (url, init) => {
@@ -118,7 +142,15 @@ async function createNodeFetcher({ ca, cert, key }: Tls): Promise<Fetcher> {
       // Both are the web-standard class; only the two packages' names for it differ.
       return response as unknown as Response;
     },
-    close: () => dispatcher.destroy(),
+    close: () => dispatcher.close(),
+  };
+}
+
+function lookupIn(addresses: readonly string[]): LookupFunction {
+  const found = addresses.map((address) => ({ address, family: isIP(address) }));
+  return (_name, { all }, done) => {
+    if (all) done(null, found);
+    else done(null, found[0]?.address ?? '', found[0]?.family);
   };
 }
 

@@ -3,16 +3,18 @@
 import {
   type Config,
   configHash,
+  createNames,
   type Lease,
   type Log,
   type NetworkConfig,
   type Ranking,
+  type Resolver,
   type Store,
-  type UpstreamConfig,
 } from '@rpc-balancer/shared';
 import { createCycle } from './cycle.ts';
+import { createFetchers } from './fetchers.ts';
 import { keepLease } from './lease.ts';
-import { createFetcher, type Fetcher, packageVersion } from './runtime.ts';
+import { packageVersion } from './runtime.ts';
 import type { Sample } from './samples.ts';
 import {
   createMetrics,
@@ -26,6 +28,7 @@ export interface SidecarOptions {
   readonly config: Config;
   /** Stays the caller's: it is not closed by `stop`. */
   readonly store: Store;
+  readonly resolver: Resolver;
   /** Names this process among all that share the store; must be unique. */
   readonly instance: string;
   /** Current time in epoch ms, from a monotonic source. */
@@ -88,7 +91,7 @@ function runNetwork(
   options: SidecarOptions,
   metrics: Metrics,
 ): NetworkRunner {
-  const { instance, store, log } = options;
+  const { instance, store, resolver, log } = options;
   const hash = configHash(config);
   const details = new Map<string, string>();
   let lease: Lease | null = null;
@@ -123,11 +126,13 @@ function runNetwork(
     return { status, stop: async () => {} };
   }
   const fetchers = createFetchers();
+  const names = createNames({ network, config, resolver, log, onChange: fetchers.keep });
   const work = createCycle({
     ...options,
     network,
     config,
     probe: config.probe,
+    names,
     configHash: hash,
     publisher: instance,
     rankingMaxAgeMs: options.config.sidecar.rankingMaxAge,
@@ -139,6 +144,8 @@ function runNetwork(
     },
     onPublished(published) {
       ranking = published;
+      const ids = new Set(published.upstreams.map(({ id }) => id));
+      for (const id of details.keys()) if (!ids.has(id)) details.delete(id);
       publishedCount++;
       metrics.published(network, published);
     },
@@ -164,24 +171,9 @@ function runNetwork(
   return {
     status,
     async stop() {
+      names.close();
       await keeper.stop();
       await fetchers.close();
-    },
-  };
-}
-
-/** One fetcher for each upstream, since each may have certificates of its own. */
-function createFetchers() {
-  const fetchers = new Map<string, Promise<Fetcher>>();
-  return {
-    of({ id, tls }: UpstreamConfig): Promise<Fetcher> {
-      const fetcher = fetchers.get(id) ?? createFetcher(tls);
-      fetchers.set(id, fetcher);
-      return fetcher;
-    },
-    async close(): Promise<void> {
-      const settled = await Promise.allSettled(fetchers.values());
-      await Promise.all(settled.map((one) => (one.status === 'fulfilled' ? one.value.close() : undefined)));
     },
   };
 }

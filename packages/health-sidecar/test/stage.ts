@@ -6,8 +6,10 @@ import {
   decodeRanking,
   type Ranking,
   type Reason,
+  type Resolver,
   redactorOf,
   type Store,
+  systemResolver,
   validateConfig,
 } from '@rpc-balancer/shared';
 import { onTestFinished } from 'vitest';
@@ -42,6 +44,7 @@ export function configOf(networks: Record<string, object>, sidecar: SidecarInput
 export interface StagedOptions {
   readonly config: Config;
   readonly store?: Store;
+  readonly resolver?: Resolver;
   readonly instance?: string;
 }
 
@@ -58,6 +61,7 @@ export interface Staged {
 export function stage({
   config,
   store = createMemoryStore(monotonicNow),
+  resolver = systemResolver,
   instance = 'one',
 }: StagedOptions): Staged {
   const rankings: Ranking[] = [];
@@ -73,7 +77,15 @@ export function stage({
     logged.push(`${message} ${JSON.stringify(fields)}`);
   };
   const sidecar = startSidecar({
-    ...{ config, store, instance, now: monotonicNow, random: createRandom(7), redact: redactorOf(config) },
+    ...{
+      config,
+      store,
+      resolver,
+      instance,
+      now: monotonicNow,
+      random: createRandom(7),
+      redact: redactorOf(config),
+    },
     log: { debug: write, info: write, warn: write, error: write },
   });
   onTestFinished(async () => {

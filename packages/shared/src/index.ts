@@ -1,4 +1,5 @@
 // The public entry: what gateways and sidecars agree on.
+export type { LocatedUpstream } from './config/addresses.ts';
 export { type Endpoint, endpointOf } from './config/endpoint.ts';
 export type { Sources } from './config/expand.ts';
 export { configHash } from './config/hash.ts';
@@ -16,6 +17,8 @@ export type { Problem } from './config/problems.ts';
 export type { RedisConfig } from './config/redis.ts';
 export { type Config, type ConfigInput, RESERVED_NAMES } from './config/schema.ts';
 export { redactConfig, redactorOf } from './config/secrets.ts';
+export { createNames, type Names, type Resolver } from './discovery/names.ts';
+export { systemResolver } from './discovery/system.ts';
 export {
   BalancerError,
   type BalancerErrorOptions,

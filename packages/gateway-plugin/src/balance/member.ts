@@ -10,8 +10,8 @@ export interface Changes {
 /** One upstream as the balancer sees it. The network owns it; `pick` and `ejection` change it in place. */
 export interface Member {
   readonly id: string;
-  /** Position in the configuration; ties are broken by it. */
-  readonly index: number;
+  /** Position among the network's members, in the order of the configuration; ties are broken by it. */
+  index: number;
   readonly tier: Tier;
   /** 0 for the tier that is used first. */
   readonly tierRank: number;

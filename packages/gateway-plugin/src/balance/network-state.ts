@@ -6,6 +6,7 @@ import {
   type Preference,
   type Reason,
   type Strategy,
+  type UpstreamConfig,
 } from '@rpc-balancer/shared';
 import { isFailed, trialWaitMs } from './ejection.ts';
 import { type Changes, createMember, isFull, type Member } from './member.ts';
@@ -26,7 +27,8 @@ export interface Standing {
 }
 
 export interface NetworkState {
-  readonly members: readonly Member[];
+  /** Replaced by {@link replaceMembers}, never edited. */
+  members: readonly Member[];
   readonly strategy: Strategy;
   readonly prefer: readonly Preference[];
   readonly maxLagBlocks: number;
@@ -79,6 +81,18 @@ export function createNetworkState(
 
 export function adoptSnapshot(state: NetworkState, snapshot: Snapshot): void {
   state.snapshot = snapshot;
+  state.changes.count++;
+}
+
+/** From now on these are the network's upstreams. One whose id stays keeps its counts and its health. */
+export function replaceMembers(state: NetworkState, upstreams: readonly UpstreamConfig[]): void {
+  const before = new Map(state.members.map((member) => [member.id, member]));
+  state.members = upstreams.map((upstream, index) => {
+    const member = before.get(upstream.id) ?? createMember(upstream, index, state.changes);
+    member.index = index;
+    return member;
+  });
+  if (state.winner && !state.members.includes(state.winner)) state.winner = null;
   state.changes.count++;
 }
 

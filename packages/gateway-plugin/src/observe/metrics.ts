@@ -219,6 +219,16 @@ function registerGauges({ networks, store, now }: MetricsSources, registers: Reg
       }
     },
   );
+  gauge(
+    'rpc_balancer_upstream_unresolved',
+    '1 while the host name of an upstream does not resolve',
+    ['network', 'upstream'],
+    (self) => {
+      for (const { name, names } of networks()) {
+        for (const upstream of names.unresolved()) self.set({ network: name, upstream }, 1);
+      }
+    },
+  );
   gauge('rpc_balancer_store_connected', '1 while the store answers', [], (self) =>
     self.set(store().connected ? 1 : 0),
   );

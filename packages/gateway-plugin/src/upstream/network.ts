@@ -3,15 +3,21 @@
 import {
   configHash,
   createGlobTable,
+  createNames,
   createSafetyOf,
+  type LocatedUpstream,
+  type Log,
+  type Names,
   type NetworkConfig,
+  type Resolver,
   type Safety,
 } from '@rpc-balancer/shared';
 import type { Member } from '../balance/member.ts';
-import { createNetworkState, type NetworkState } from '../balance/network-state.ts';
+import { createNetworkState, type NetworkState, replaceMembers } from '../balance/network-state.ts';
 import { type Cause, Lateness } from './lateness.ts';
 import type { Outcome } from './outcome.ts';
 import { type Connections, openConnections } from './pool.ts';
+import { Pools } from './pools.ts';
 
 export interface Limits {
   readonly batchLimit: number;
@@ -44,6 +50,8 @@ export interface Network {
   readonly random: () => number;
   /** When a second upstream is asked the same. */
   readonly lateness: Lateness;
+  /** The addresses of its upstreams; each change of them changes the members. */
+  readonly names: Names;
   readonly onAttempt: AttemptListener;
   readonly onSecond: SecondListener;
   readonly onEjection: EjectionListener;
@@ -58,21 +66,35 @@ export interface NetworkOptions {
   /** The zone of this gateway. */
   readonly zone: string | undefined;
   readonly random: () => number;
+  readonly resolver: Resolver;
+  readonly log: Log;
   readonly onAttempt: AttemptListener;
   readonly onSecond: SecondListener;
   readonly onEjection: EjectionListener;
 }
 
 export function openNetwork(options: NetworkOptions): Network {
-  const { name, config, limits, rankingMaxAgeMs, zone, random, onAttempt, onSecond, onEjection } = options;
+  const { name, config, limits, rankingMaxAgeMs, zone, resolver, random, log } = options;
+  const { onAttempt, onSecond, onEjection } = options;
   const state = createNetworkState(config, { rankingMaxAgeMs, zone });
-  const connections = new Map(
-    state.members.map((member, at) => {
-      const upstream = config.upstreams[at];
-      if (!upstream) throw new Error('a member is made of each upstream, in order');
-      return [member, openConnections(upstream, config)] as const;
-    }),
-  );
+  const pools = new Pools();
+  const names = createNames({ network: name, config, resolver, log, onChange: replaceUpstreams });
+  replaceUpstreams(names.upstreams());
+
+  /** Those that stay keep their state and sockets; those that go get nothing new and end what is in flight there. */
+  function replaceUpstreams(upstreams: readonly LocatedUpstream[]): void {
+    replaceMembers(state, upstreams);
+    pools.replace(
+      state.members.map((member, at) => {
+        const upstream = upstreams[at];
+        if (!upstream) throw new Error('a member is made of each upstream, in order');
+        const present = pools.find(member);
+        present?.move(upstream.addresses);
+        return [member, present ?? openConnections(upstream, config, resolver)] as const;
+      }),
+    );
+  }
+
   return {
     name,
     config,
@@ -82,18 +104,16 @@ export function openNetwork(options: NetworkOptions): Network {
     safetyOf: createSafetyOf(config.methods),
     tagOf: createGlobTable(config.methods.tags),
     deadlineOf: createGlobTable(config.deadlines),
-    connectionsOf: (member) => {
-      const found = connections.get(member);
-      if (!found) throw new Error(`${member.id} is no member of ${name}`);
-      return found;
-    },
+    connectionsOf: (member) => pools.of(member),
     random,
     lateness: new Lateness(config),
+    names,
     onAttempt,
     onSecond,
     onEjection,
     async close() {
-      await Promise.all([...connections.values()].map(({ pool }) => pool.destroy()));
+      names.close();
+      await pools.destroy();
     },
   };
 }

@@ -1,14 +1,13 @@
 // Decides: which upstreams of a network are probed now, and keeps what the probes found.
 // Must not know: what follows from a sample, who may publish, how long a round is waited for.
-import { foreignText, type ProbeConfig, type UpstreamConfig } from '@rpc-balancer/shared';
+import { foreignText, type LocatedUpstream, type ProbeConfig } from '@rpc-balancer/shared';
 import { errorText, type Fetcher } from '../runtime.ts';
 import { addSample, emptyWindow, type Sample, type SampleWindow } from '../samples.ts';
 import { probeEvm } from './evm.ts';
 
 export interface ProberOptions {
-  readonly upstreams: readonly UpstreamConfig[];
   readonly probe: ProbeConfig;
-  readonly fetcherOf: (upstream: UpstreamConfig) => Promise<Fetcher>;
+  readonly fetcherOf: (upstream: LocatedUpstream) => Promise<Fetcher>;
   readonly signal: AbortSignal;
   readonly now: () => number;
   readonly pause: (ms: number) => Promise<void>;
@@ -29,8 +28,11 @@ export interface Round {
 
 export interface Prober {
   readonly windows: ReadonlyMap<string, SampleWindow>;
-  /** Probes those that are due. One whose last probe still goes on is left alone: it is not started twice. */
-  start(): Round;
+  /**
+   * Probes those of the upstreams that are due, and forgets all others. One whose last probe still goes on is left
+   * alone: it is not started twice.
+   */
+  start(upstreams: readonly LocatedUpstream[]): Round;
   /** Resolves when no probe goes on. */
   idle(): Promise<void>;
 }
@@ -43,23 +45,28 @@ export function createProber(options: ProberOptions): Prober {
   const windows = new Map<string, SampleWindow>();
   const running = new Map<string, Promise<void>>();
   const lastStartedAt = new Map<string, number>();
-  const upstreams = options.upstreams.filter((upstream) => !upstream.disabled);
 
-  function isDue({ id }: UpstreamConfig): boolean {
+  function isDue({ id }: LocatedUpstream): boolean {
     const startedAt = lastStartedAt.get(id);
     return !running.has(id) && (startedAt === undefined || now() - startedAt >= probe.interval * DUE_RATIO);
   }
 
-  async function probeOne(upstream: UpstreamConfig): Promise<void> {
+  function forget(id: string): void {
+    lastStartedAt.delete(id);
+    windows.delete(id);
+  }
+
+  async function probeOne(upstream: LocatedUpstream): Promise<void> {
     const startedAt = now();
     const sample = await sampleOf(upstream);
     running.delete(upstream.id);
-    if (signal.aborted) return; // A probe that we ended ourselves says nothing about the upstream.
+    // A probe that we ended ourselves says nothing about the upstream, and one that is gone is nobody's any more.
+    if (signal.aborted || !lastStartedAt.has(upstream.id)) return;
     windows.set(upstream.id, addSample(windows.get(upstream.id) ?? emptyWindow, sample));
     options.onSample(upstream.id, sample, now() - startedAt);
   }
 
-  async function sampleOf(upstream: UpstreamConfig): Promise<Sample> {
+  async function sampleOf(upstream: LocatedUpstream): Promise<Sample> {
     try {
       const fetcher = await options.fetcherOf(upstream);
       const { timeout: timeoutMs, attempts } = probe;
@@ -73,8 +80,10 @@ export function createProber(options: ProberOptions): Prober {
 
   return {
     windows,
-    start() {
-      const due = upstreams.filter(isDue);
+    start(upstreams) {
+      const ids = new Set(upstreams.map(({ id }) => id));
+      for (const id of lastStartedAt.keys()) if (!ids.has(id)) forget(id);
+      const due = upstreams.filter((upstream) => !upstream.disabled && isDue(upstream));
       let missing = due.length;
       const waiting: (() => void)[] = [];
       const expected: Promise<void>[] = [];

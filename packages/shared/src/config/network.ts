@@ -41,6 +41,12 @@ const FRAMING_HEADERS: ReadonlySet<string> = new Set([
   'upgrade',
 ]);
 
+/** A gateway asks each of them for its reason at every request; the ranking of so many has some 80 kB. */
+export const UPSTREAMS_MAX = 256;
+
+/** Behind an id come "@" and an IPv6 address of up to 39 characters; what a ranking calls an upstream has 64 at most. */
+const RESOLVED_ID_CHARS_MAX = 24;
+
 const upstreamSchema = section({
   id: identifier(),
   url: url(['http', 'https'], 'http://10.0.0.1:8545'),
@@ -135,6 +141,10 @@ const fields = section({
     .default('auto'),
   /** Whether a slow read is asked of a second upstream as well. */
   hedge: offOr(section({ after: quantileOrDuration(), max: z.literal(1).default(1) })).default(null),
+  /** `each`: every address of a name is an upstream of its own, `id@address`; one vote per id. */
+  resolve: z
+    .enum(['one', 'each'], { error: (issue) => `expected one or each${got(issue.input)}` })
+    .default('one'),
   /** `node` (its own name), `client` (what the client sent) or a fixed text. */
   hostHeader: z
     .string()
@@ -147,7 +157,7 @@ const fields = section({
     /** By method glob: the tag that an upstream must have for it. */
     tags: z.record(globKey(), identifier()).default({}),
   }).prefault({}),
-  upstreams: z.array(upstreamSchema).min(1, 'expected at least one upstream').max(256),
+  upstreams: z.array(upstreamSchema).min(1, 'expected at least one upstream').max(UPSTREAMS_MAX),
 });
 
 /** One network: a name in the path, and the upstreams that serve it. */
@@ -170,6 +180,14 @@ export const networkSchema = fields
         });
       }
       seen.add(upstream.id);
+      const { length } = upstream.id;
+      if (network.resolve === 'each' && (length > RESOLVED_ID_CHARS_MAX || upstream.id.includes('@'))) {
+        context.addIssue({
+          code: 'custom',
+          path: ['upstreams', at, 'id'],
+          message: `expected at most ${RESOLVED_ID_CHARS_MAX} characters without "@", since "resolve: each" appends "@" and an address, got ${JSON.stringify(upstream.id)}`,
+        });
+      }
       if ((upstream.tls?.cert === undefined) !== (upstream.tls?.key === undefined)) {
         context.addIssue({
           code: 'custom',

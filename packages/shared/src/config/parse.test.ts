@@ -61,6 +61,7 @@ describe('the defaults', () => {
           readTimeout: 10_000,
           silence: 'auto',
           hedge: null,
+          resolve: 'one',
           hostHeader: 'node',
           probe: { interval: 2000, timeout: 5000, attempts: 3 },
           methods: { reads: [], writes: [], tags: {} },

@@ -43,7 +43,7 @@ const networkHeadSchema = z.object({
   headerAt: instant.nullable(),
   /** When the publisher first agreed on this number, epoch ms. */
   agreedAt: instant,
-  /** How many upstreams have reached it. */
+  /** How many upstreams have reached it; the addresses of one name count as one. */
   confirmations: count,
 });
 

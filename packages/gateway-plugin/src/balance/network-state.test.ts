@@ -1,0 +1,41 @@
+// Decides: whether upstreams may come and go without a trace in those that stay.
+import { expect, test } from 'vitest';
+import { configOf, memberOf, picked, unprobed } from '../../test/members.ts';
+import { recordFailure } from './ejection.ts';
+import { reasonsNow, replaceMembers } from './network-state.ts';
+import { preview } from './pick.ts';
+
+const upstreamsOf = (...ids: readonly string[]) => configOf(ids.map((id) => ({ id }))).upstreams;
+const NOW = 1_704_067_200_000;
+const WANTED = { tried: [], tag: null, methods: ['eth_call'], answered: false };
+
+test('an upstream that stays keeps its counts and health at another place, and a new one begins afresh', () => {
+  const state = unprobed([{}, {}, {}]);
+  const [a, b, c] = state.members;
+  if (!a || !b || !c) throw new Error('there are three');
+  for (let count = 0; count < 3; count++) recordFailure(c, NOW);
+  c.inFlight = 2;
+  expect(reasonsNow(state, NOW)).toEqual([null, null, 'ejected']);
+  replaceMembers(state, upstreamsOf('c', 'd', 'b'));
+  expect(state.members[0]).toBe(c);
+  expect(state.members[2]).toBe(b);
+  expect(state.members.map(({ index }) => index)).toEqual([0, 1, 2]);
+  expect(memberOf(state, 1)).toMatchObject({ id: 'd', inFlight: 0, fails: 0 });
+  expect(reasonsNow(state, NOW)).toEqual(['ejected', null, null]);
+});
+
+test('an upstream that is gone is picked no more, at once', () => {
+  const state = unprobed([{}, {}]);
+  expect(picked(state, NOW)?.id).toBe('a');
+  replaceMembers(state, upstreamsOf('b'));
+  expect([picked(state, NOW)?.id, picked(state, NOW)?.id]).toEqual(['b', 'b']);
+});
+
+test('the one winner that is gone leaves its place to the first, as is foretold', () => {
+  const state = unprobed([{}, {}, {}], { strategy: 'single_best' });
+  expect(picked(state, NOW)?.id).toBe('a');
+  replaceMembers(state, upstreamsOf('b', 'c'));
+  replaceMembers(state, upstreamsOf('c', 'b'));
+  expect(preview(state, WANTED, NOW, () => 0)).toMatchObject({ id: 'c' });
+  expect(picked(state, NOW)?.id).toBe('c');
+});

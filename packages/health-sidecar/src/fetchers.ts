@@ -1,0 +1,46 @@
+// Decides: which connections of the probes belong to which upstream, and when those to a former address are closed.
+// Must not know: what is asked over them.
+import type { LocatedUpstream } from '@rpc-balancer/shared';
+import { createFetcher, type Fetcher } from './runtime.ts';
+
+interface Kept {
+  readonly addresses: string;
+  readonly fetcher: Promise<Fetcher>;
+}
+
+/** One fetcher for each upstream, since each may have certificates and addresses of its own. */
+export function createFetchers() {
+  const kept = new Map<string, Kept>();
+
+  async function close({ fetcher }: Kept): Promise<void> {
+    await fetcher.then(
+      (open) => open.close(),
+      () => {}, // It could not be made, as whoever asked for it was told.
+    );
+  }
+  return {
+    of({ id, tls, addresses }: LocatedUpstream): Promise<Fetcher> {
+      const own = kept.get(id) ?? { addresses: inOrder(addresses), fetcher: createFetcher(tls, addresses) };
+      kept.set(id, own);
+      return own.fetcher;
+    },
+    /** Closes those of upstreams that are gone or have moved: their connections are at addresses of before. */
+    keep(upstreams: readonly LocatedUpstream[]): void {
+      const present = new Map(upstreams.map(({ id, addresses }) => [id, inOrder(addresses)]));
+      for (const [id, own] of kept) {
+        if (present.get(id) === own.addresses) continue;
+        kept.delete(id);
+        void close(own);
+      }
+    },
+    async close(): Promise<void> {
+      const all = [...kept.values()];
+      kept.clear();
+      await Promise.all(all.map(close));
+    },
+  };
+}
+
+function inOrder(addresses: readonly string[]): string {
+  return addresses.toSorted().join();
+}
