@@ -40,8 +40,8 @@ const ROWS: readonly Row[] = [
 
 /** Faults of the head or the identity, which only probes can see. */
 const PROBED_ROWS = [
-  { what: 'a frozen head', network: 'frozen', reasons: ['stalled', 'lagging'] },
-  { what: 'a head a million too high', network: 'lie', reasons: ['suspect'] },
+  { what: 'a frozen head (incident 1)', network: 'frozen', reasons: ['stalled', 'lagging'] },
+  { what: 'a head a million too high (incident 2)', network: 'lie', reasons: ['suspect'] },
   { what: 'another chain', network: 'chain', reasons: ['wrong_chain'] },
 ] as const;
 

@@ -184,7 +184,7 @@ describe('trials', () => {
     expect(attemptA()).not.toBeNull();
   });
 
-  test('an aborted trial does not revive the upstream and gives its permit back', () => {
+  test('an aborted trial does not revive the upstream and gives its permit back (incident 15)', () => {
     const { a, attemptA, clock } = ejected();
     clock.advance(3001);
     expect(attemptA(ABORTED)).not.toBeNull();

@@ -104,7 +104,7 @@ describe('reasons', () => {
     expect(hard).toContain('wrong_chain');
   });
 
-  test('every soft reason keeps an upstream out while another is eligible, and is ignored when none is', () => {
+  test('every soft reason keeps an upstream out while another is eligible, and is ignored when none is (incident 9)', () => {
     for (const reason of reasonsOfKind('soft')) {
       expect(sequence(probed([{}, {}], [reason, null], NOW), 2), reason).toBe('bb');
       expect(sequence(probed([{}, {}], [reason, reason], NOW), 2), reason).toBe('ab');
@@ -139,7 +139,7 @@ describe('reasons', () => {
     expect(sequence(state, 4, later)).toBe('bcbc');
   });
 
-  test('before the first ranking all upstreams serve in configured order', () => {
+  test('before the first ranking all upstreams serve in configured order (incident 19)', () => {
     const state = probed([{}, {}], [], NOW);
     state.snapshot = null;
     expect(reasonsNow(state, NOW)).toEqual(['unprobed', 'unprobed']);
