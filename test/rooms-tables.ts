@@ -146,7 +146,8 @@ export const KNOWLEDGE: readonly Knowledge[] = [
     // A number with a unit is no status.
     pattern: /-32\d{3}\b|(?<!(?:_MS|Ms|_BYTES|_CHARS|_MAX)\s*[=:]\s*)(?<![\w.$])[45]\d\d(?![\w.])/,
     rooms: [
-      ...['shared/src/errors.ts', 'shared/src/jsonrpc.ts', 'gateway-plugin/src/upstream/outcome.ts'],
+      ...['shared/src/errors.ts', 'shared/src/jsonrpc.ts'],
+      ...['gateway-plugin/src/upstream/outcome.ts', 'gateway-plugin/src/upstream/nginx-outcome.ts'],
       // What a probe makes of an answer, and the statuses of our own pages.
       ...['health-sidecar/src/probes/call.ts', 'health-sidecar/src/status.ts'],
       'gateway-plugin/src/observe/ops.ts',

@@ -12,6 +12,7 @@ import { Exchange, type PassedOn } from './upstream/exchange.ts';
 import { judgeBatch, judgeSingle } from './upstream/judge.ts';
 import { BATCH } from './upstream/lateness.ts';
 import type { Network } from './upstream/network.ts';
+import { relayAsNginx } from './upstream/nginx-relay.ts';
 import { ANSWERED } from './upstream/outcome.ts';
 import { race } from './upstream/race.ts';
 import { isForgiven } from './upstream/record.ts';
@@ -40,7 +41,9 @@ export async function forward(network: Network, incoming: Incoming, now: () => n
   const exchange = new Exchange(network, incoming, calls, now);
   try {
     const open = calls.filter(isOpen);
-    if (batch) {
+    if (network.config.compat === 'nginx') {
+      if (incoming.body && open.length > 0) await relayAsNginx(exchange, open, incoming.body);
+    } else if (batch) {
       const writes = open.filter((call) => call.safety === 'write');
       const others = byTag(
         network,

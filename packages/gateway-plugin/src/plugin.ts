@@ -14,7 +14,7 @@ import fp from 'fastify-plugin';
 import { Balancer, type RpcBalancer } from './balancer.ts';
 import { forward } from './forward.ts';
 import { createGateway, type Gateway } from './gateway.ts';
-import { type Answer, answerBatch, answerError, answerSingle } from './guard/answer.ts';
+import { type Answer, answerError, answerOf } from './guard/answer.ts';
 import { ownError } from './guard/body-error.ts';
 import { explainAfter } from './observe/explain.ts';
 import { createMetrics } from './observe/metrics.ts';
@@ -173,10 +173,9 @@ function registerNetworks(
         headers: forwardedHeaders(factsOf(request), network.config.hostHeader),
         cancellation,
       };
-      const { batch, calls, exchange } = await forward(network, incoming, now);
-      const [only] = calls;
-      written =
-        batch || !only ? answerBatch(calls, exchange, requestId) : answerSingle(only, exchange, requestId);
+      const forwarded = await forward(network, incoming, now);
+      const { calls, exchange } = forwarded;
+      written = answerOf(forwarded, requestId);
       if (isDebugging(request.log)) request.log.debug(explainAfter(calls, exchange), 'answered');
       if (gateway.config.gateway.exposeHeaders) expose(reply, exchange, balancer.options.instance);
     } catch (error) {
@@ -205,13 +204,20 @@ function factsOf(request: FastifyRequest): ClientFacts {
 }
 
 function send(reply: FastifyReply, answer: Answer, requestId: string): FastifyReply {
-  const { status, body, streamBytes = null, retryAfterMs } = answer;
+  const { status, body, streamBytes = null, retryAfterMs, passed } = answer;
   reply.code(status).header('x-request-id', requestId);
   // RFC 9110 section 10.2.3: whole seconds; rounded up, or clients come too early.
   if (retryAfterMs !== null) reply.header('retry-after', String(Math.ceil(retryAfterMs / 1000)));
   if (body === null) return reply.send();
   if (streamBytes !== null) reply.header('content-length', String(streamBytes));
+  if (passed) return passOn(reply, passed).send(body);
   return reply.header('content-type', 'application/json').send(body);
+}
+
+/** What a node's answer says of itself. */
+function passOn(reply: FastifyReply, passed: NonNullable<Answer['passed']>): FastifyReply {
+  if (passed.retryAfter !== null) reply.header('retry-after', passed.retryAfter);
+  return passed.contentType === null ? reply : reply.header('content-type', passed.contentType);
 }
 
 function expose(reply: FastifyReply, { attemptCount, lastUpstream }: Exchange, instance: string): void {

@@ -1,5 +1,6 @@
 // The public entry: what gateways and sidecars agree on.
 export type { LocatedUpstream } from './config/addresses.ts';
+export type { RetryOn } from './config/compat.ts';
 export { type Endpoint, endpointOf } from './config/endpoint.ts';
 export type { Sources } from './config/expand.ts';
 export { configHash } from './config/hash.ts';

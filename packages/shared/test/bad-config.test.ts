@@ -73,6 +73,7 @@ describe('a wrong configuration', () => {
     'bad-glob',
     'secret-in-the-wrong-key',
     'several-problems',
+    'bad-compat',
   ])('of the kind %s has two examples at least', (kind) => {
     expect(mistakes.filter((name) => name.startsWith(`${kind}-`) || name === kind).length).toBeGreaterThan(1);
   });

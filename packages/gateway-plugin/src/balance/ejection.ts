@@ -2,9 +2,6 @@
 // Must not know: what counts as a failure; times are handed in.
 import { type Member, THROTTLE_FIRST_MS } from './member.ts';
 
-/** Trials while every upstream is ejected: a recovered network is served again within a second. */
-export const TRIAL_WHEN_ALL_EJECTED_MS = 1000;
-
 /** Whether `maxFails` is reached; a lone upstream is never ejected, since there is nobody else (as in nginx). */
 export function isFailed(member: Member, memberCount: number): boolean {
   return memberCount > 1 && member.maxFails > 0 && member.fails >= member.maxFails;
@@ -12,7 +9,23 @@ export function isFailed(member: Member, memberCount: number): boolean {
 
 /** How long a failed upstream waits for its trial, in ms. */
 export function trialWaitMs(member: Member, allFailed: boolean): number {
-  return allFailed ? Math.min(TRIAL_WHEN_ALL_EJECTED_MS, member.failTimeoutMs) : member.failTimeoutMs;
+  const { rules, failTimeoutMs } = member;
+  return allFailed ? Math.min(rules.trialWhenAllEjectedMs, failTimeoutMs) : failTimeoutMs;
+}
+
+/** Whether the last failure, or the last trial, was too short a time ago for a trial. */
+export function isResting(member: Member, now: number, waitMs: number): boolean {
+  return ticked(member, now) - member.checkedAt <= waitMs;
+}
+
+/** When {@link isResting} may change. */
+export function restEndsAt({ checkedAt, rules }: Member, waitMs: number): number {
+  return checkedAt + waitMs + rules.tickMs;
+}
+
+/** By the clock that its failures are timed by. */
+function ticked({ rules }: Member, now: number): number {
+  return rules.tickMs === 0 ? now : now - (now % rules.tickMs);
 }
 
 /** A trial that was given out: to be returned, should the attempt end without saying anything about the upstream. */
@@ -25,9 +38,10 @@ export interface Trial {
 export function beginAttempt(member: Member, now: number, waitMs: number): Trial | null {
   member.inFlight++;
   member.requests++;
-  if (now - member.checkedAt <= waitMs) return null;
-  const trial = { begunAt: now, checkedBefore: member.checkedAt };
-  member.checkedAt = now;
+  if (isResting(member, now, waitMs)) return null;
+  const begunAt = ticked(member, now);
+  const trial = { begunAt, checkedBefore: member.checkedAt };
+  member.checkedAt = begunAt;
   if (member.fails > 0) member.changes.count++;
   return trial;
 }
@@ -38,8 +52,8 @@ export function endAttempt(member: Member): void {
 
 export function recordFailure(member: Member, now: number): void {
   member.fails++;
-  member.failedAt = now;
-  member.checkedAt = now;
+  member.failedAt = ticked(member, now);
+  member.checkedAt = member.failedAt;
   member.changes.count++;
   if (member.maxFails > 0) {
     const cut = Math.floor(member.weight / member.maxFails);
@@ -47,10 +61,15 @@ export function recordFailure(member: Member, now: number): void {
   }
 }
 
-/** nginx's rule: failures are cleared only by a success that was picked more than `failTimeout` after the last of them. */
-export function recordSuccess(member: Member, now: number): void {
-  if (member.reason !== null || member.fails > 0 || member.unauthorizedAt > 0) member.changes.count++;
+/** nginx's rule: failures are cleared only by an end that was picked more than `failTimeout` after the last of them. */
+export function clearFailures(member: Member): void {
+  if (member.fails > 0) member.changes.count++;
   if (member.failedAt < member.checkedAt) member.fails = 0;
+}
+
+export function recordSuccess(member: Member, now: number): void {
+  if (member.reason !== null || member.unauthorizedAt > 0) member.changes.count++;
+  clearFailures(member);
   member.succeededAt = now;
   member.resetForgiven = false;
   member.throttleMs = THROTTLE_FIRST_MS;

@@ -1,6 +1,7 @@
 // Decides: what the balancer knows of one upstream: its settings and its state in this replica.
 // Must not know: URLs, sockets, answers.
 import { type Reason, TIERS, type Tier, type UpstreamConfig } from '@rpc-balancer/shared';
+import type { HealthRules } from './rules.ts';
 
 /** Rises when something has changed that decides who may be picked; all members of a network share one. */
 export interface Changes {
@@ -24,6 +25,8 @@ export interface Member {
   readonly tags: ReadonlySet<string>;
   readonly zone: string | null;
   readonly changes: Changes;
+  /** How its failures are counted. */
+  readonly rules: HealthRules;
   /** Attempts sent and not yet settled. */
   inFlight: number;
   /** The same at the other replicas, as far as they have told. */
@@ -72,7 +75,11 @@ export function isFull(member: Member): boolean {
 /** First wait after a refusal without Retry-After. */
 export const THROTTLE_FIRST_MS = 1000;
 
-export function createMember(config: UpstreamConfig, index: number, changes: Changes): Member {
+export function createMember(
+  config: UpstreamConfig,
+  index: number,
+  { changes, rules }: Pick<Member, 'changes' | 'rules'>,
+): Member {
   return {
     id: config.id,
     index,
@@ -86,6 +93,7 @@ export function createMember(config: UpstreamConfig, index: number, changes: Cha
     tags: new Set(config.tags),
     zone: config.zone ?? null,
     changes,
+    rules,
     inFlight: 0,
     inFlightElsewhere: 0,
     reason: null,

@@ -8,8 +8,9 @@ import {
   type Strategy,
   type UpstreamConfig,
 } from '@rpc-balancer/shared';
-import { isFailed, trialWaitMs } from './ejection.ts';
+import { isFailed, isResting, restEndsAt, trialWaitMs } from './ejection.ts';
 import { type Changes, createMember, isFull, type Member } from './member.ts';
+import { healthRulesOf } from './rules.ts';
 import { isStale, probedReason, type Snapshot } from './snapshot.ts';
 
 /** Who may be picked, worked out by standing.ts. */
@@ -61,8 +62,9 @@ export function createNetworkState(
   { rankingMaxAgeMs, zone }: StateOptions,
 ): NetworkState {
   const changes = { count: 0 };
+  const shared = { changes, rules: healthRulesOf(config.compat) };
   return {
-    members: config.upstreams.map((upstream, at) => createMember(upstream, at, changes)),
+    members: config.upstreams.map((upstream, at) => createMember(upstream, at, shared)),
     strategy: config.strategy,
     prefer: config.prefer,
     maxLagBlocks: config.maxLagBlocks,
@@ -132,7 +134,7 @@ function reasonOf(
   const probed = state.probed ? probedReason(state.snapshot, member, stale) : null;
   if (probed !== null && isHard(probed)) return probed;
   const failed = isFailed(member, state.members.length);
-  if (failed && now - member.checkedAt <= trialWaitMs(member, allFailed)) return 'ejected';
+  if (failed && isResting(member, now, trialWaitMs(member, allFailed))) return 'ejected';
   if (member.throttledUntil > now) return 'throttled';
   return probed ?? refusedReason(state, member, now) ?? (member.silentUntil > now ? 'silent' : null);
 }
@@ -153,7 +155,7 @@ export function nextEndOf(state: NetworkState, now: number): number {
   };
   if (snapshot) consider(snapshot.acceptedAt + state.rankingMaxAgeMs);
   for (const member of members) {
-    if (member.fails > 0) consider(member.checkedAt + trialWaitMs(member, allFailed));
+    if (member.fails > 0) consider(restEndsAt(member, trialWaitMs(member, allFailed)));
     if (member.unauthorizedAt > 0) consider(member.unauthorizedAt + member.failTimeoutMs);
     consider(member.throttledUntil);
     consider(member.silentUntil);

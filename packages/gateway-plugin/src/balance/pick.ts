@@ -1,7 +1,7 @@
 // Decides: which upstream gets the next attempt: reasons, tier, zone, preference, then the strategy; or why nobody can.
 // Must not know: what is sent. No I/O and no clock; it moves the network's own weights, as smooth weighting must.
 import { isHard, type Reason } from '@rpc-balancer/shared';
-import { trialWaitMs } from './ejection.ts';
+import { restEndsAt, trialWaitMs } from './ejection.ts';
 import { isFull, type Member } from './member.ts';
 import { areAllFailed, type NetworkState, type Standing } from './network-state.ts';
 import { firstTier, inZone, isBearable, preferred } from './prefer.ts';
@@ -142,7 +142,7 @@ export function refusal(state: NetworkState, wanted: Wanted, now: number): Refus
 }
 
 function endOf(member: Member, reason: Reason | null, now: number, allFailed: boolean): number {
-  if (reason === 'ejected') return member.checkedAt + trialWaitMs(member, allFailed) - now;
+  if (reason === 'ejected') return restEndsAt(member, trialWaitMs(member, allFailed)) - now;
   if (reason === 'throttled') return member.throttledUntil - now;
   return RETRY_AFTER_DEFAULT_MS;
 }

@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import { BalancerError, type ErrorCode, type Reason } from '@rpc-balancer/shared';
 import { joinAnswers } from '../upstream/batch.ts';
 import { type Call, type Failure, idOf } from '../upstream/call.ts';
-import type { Exchange } from '../upstream/exchange.ts';
+import type { Exchange, Passed } from '../upstream/exchange.ts';
 
 /** What `error.data` tells about a failure besides its code; never a URL and no foreign text. */
 export interface FailureDetails {
@@ -23,6 +23,29 @@ export interface Answer {
   /** The error's code, or `ok`: the label of the request in the metrics. */
   readonly code: ErrorCode | 'ok';
   readonly retryAfterMs: number | null;
+  /** Of a node's answer that goes out as it is; absent: JSON. */
+  readonly passed?: Pick<Passed, 'contentType' | 'retryAfter'>;
+}
+
+interface Handled {
+  readonly batch: boolean;
+  readonly calls: readonly Call[];
+  readonly exchange: Exchange;
+}
+
+/** The answer to a request, whatever shape it had. */
+export function answerOf({ batch, calls, exchange }: Handled, requestId: string): Answer {
+  const [only] = calls;
+  if (exchange.passed) return answerPassed(exchange.passed, exchange);
+  if (exchange.failedWith !== null && only?.failure) {
+    const error = errorOf(only, only.failure, exchange);
+    return { ...answerError(error, batch ? null : idOf(only), requestId), status: exchange.failedWith };
+  }
+  return batch || !only ? answerBatch(calls, exchange, requestId) : answerSingle(only, exchange, requestId);
+}
+
+function answerPassed({ status, body, ...passed }: Passed, { stream, streamBytes }: Exchange): Answer {
+  return { status, body: stream ?? body, streamBytes, code: 'ok', retryAfterMs: null, passed };
 }
 
 /** Each failed element of a batch repeats them; the status page has all. */

@@ -1,7 +1,7 @@
 // Decides: what the status document tells of this replica.
 // Must not know: HTTP, URLs.
 import type { Reason, StoreHealth, Tier } from '@rpc-balancer/shared';
-import { trialWaitMs } from '../balance/ejection.ts';
+import { restEndsAt, trialWaitMs } from '../balance/ejection.ts';
 import type { Member } from '../balance/member.ts';
 import { areAllFailed, reasonsNow } from '../balance/network-state.ts';
 import { isStale } from '../balance/snapshot.ts';
@@ -109,6 +109,6 @@ function upstreamStatus(
     requests: member.requests,
     fails: member.fails,
     ejectedUntil:
-      reason === 'ejected' ? Math.round(member.checkedAt + trialWaitMs(member, areAllFailed(state))) : null,
+      reason === 'ejected' ? Math.round(restEndsAt(member, trialWaitMs(member, areAllFailed(state)))) : null,
   };
 }

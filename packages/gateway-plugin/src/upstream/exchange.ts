@@ -6,7 +6,15 @@ import { isFailed, type Trial } from '../balance/ejection.ts';
 import type { Member } from '../balance/member.ts';
 import type { AttemptNote, Call } from './call.ts';
 import type { Cancellation } from './cancellation.ts';
-import { type AttemptRequest, dispatch, type Remainder, type Reply, type Sent } from './dispatch.ts';
+import {
+  type Answered,
+  type AttemptRequest,
+  dispatch,
+  type Remainder,
+  type Reply,
+  type Sent,
+  type StreamEnd,
+} from './dispatch.ts';
 import type { Runner } from './lateness.ts';
 import type { Network } from './network.ts';
 import { ABORTED, ANSWERED, CUT, type Verdict } from './outcome.ts';
@@ -22,6 +30,14 @@ export interface PassedOn {
   readonly cancellation: Cancellation;
   /** Up to this an answer is complete before any of it is handed on. Default: gateway.holdAnswer. */
   readonly holdBytes?: number;
+}
+
+/** A node's answer as it is, with `compat: nginx`; its body is the exchange's stream, if there is one. */
+export interface Passed {
+  readonly status: number;
+  readonly contentType: string | null;
+  readonly retryAfter: string | null;
+  readonly body: Buffer;
 }
 
 const VERDICT_OF_END = { complete: ANSWERED, cut: CUT, left: ABORTED } as const;
@@ -40,6 +56,11 @@ export class Exchange {
   /** Why nobody could be picked in the end, and when to come back. */
   reasons: Readonly<Record<string, Reason>> | null = null;
   retryAfterMs: number | null = null;
+  /** With `compat: nginx`: the answer of a node that goes out as it is, or the status of a failure. */
+  passed: Passed | null = null;
+  failedWith: number | null = null;
+  /** No attempt begins after it. */
+  readonly deadlineAt: number;
   readonly #passedOn: PassedOn;
   readonly #readTimeoutMs: number;
   readonly #deadline: NodeJS.Timeout;
@@ -57,18 +78,29 @@ export class Exchange {
     this.cancellation = passedOn.cancellation;
     this.#passedOn = passedOn;
     this.#readTimeoutMs = readTimeoutMs;
-    this.#deadline = setTimeout(() => this.cancellation.cancel('deadline'), deadlineMs);
+    this.deadlineAt = now() + deadlineMs;
+    // nginx only begins nothing after its next_upstream_timeout: what runs may still end by the timeouts of its own.
+    const { compat, connectTimeout } = network.config;
+    const overrunMs = compat === 'nginx' ? connectTimeout + readTimeoutMs : 0;
+    this.#deadline = setTimeout(() => this.cancellation.cancel('deadline'), deadlineMs + overrunMs);
   }
 
-  send(member: Member, body: Uint8Array, shape: 'single' | 'batch', onReply: (reply: Reply) => void): Sent {
+  /** @param shape `whole`: of the answer nothing is held, since nothing of it is read */
+  send(
+    member: Member,
+    body: Uint8Array,
+    shape: 'single' | 'batch' | 'whole',
+    onReply: (reply: Reply) => void,
+  ): Sent {
     const { limits, connectionsOf } = this.network;
     const { holdAnswerBytes, batchAnswerLimitBytes } = limits;
+    const heldOfOne = this.#passedOn.holdBytes ?? (shape === 'whole' ? 0 : holdAnswerBytes);
     const attemptRequest: AttemptRequest = {
       body,
       suffix: this.#passedOn.suffix,
       headers: this.#passedOn.headers,
       readTimeoutMs: this.#readTimeoutMs,
-      holdBytes: shape === 'single' ? (this.#passedOn.holdBytes ?? holdAnswerBytes) : batchAnswerLimitBytes,
+      holdBytes: shape === 'batch' ? batchAnswerLimitBytes : heldOfOne,
     };
     return dispatch(connectionsOf(member), attemptRequest, this.cancellation, onReply);
   }
@@ -81,14 +113,24 @@ export class Exchange {
   }
 
   /** Hands a large answer on while it comes; the attempt, and with it the request, ends with its last byte. */
-  open(rest: Remainder, { member, trial }: Runner): void {
+  open(
+    rest: Remainder,
+    { member, trial }: Runner,
+    verdicts: Readonly<Record<StreamEnd, Verdict>> = VERDICT_OF_END,
+  ): void {
     this.streamBytes = rest.totalBytes;
     this.#note(member);
     this.stream = rest.stream((end) => {
-      const verdict = VERDICT_OF_END[end];
+      const verdict = verdicts[end];
       this.#count(member, verdict, trial, null);
       this.end();
     });
+  }
+
+  /** The node's answer goes out as it is. */
+  pass({ status, headers, body }: Answered): void {
+    const textOf = (name: string) => [headers[name] ?? null].flat()[0] ?? null;
+    this.passed = { status, contentType: textOf('content-type'), retryAfter: textOf('retry-after'), body };
   }
 
   #note(member: Member): void {

@@ -1,6 +1,7 @@
 // Decides: what an attempt's verdict does to the upstream's passive health.
 // Must not know: requests, answers.
 import {
+  clearFailures,
   endAttempt,
   recordFailure,
   recordNothing,
@@ -31,7 +32,8 @@ export function record(
 ): void {
   endAttempt(member);
   if (begunAt !== null && verdict.outcome === 'answered') recordLatency(member, now - begunAt, now);
-  if (isForgiven(member, verdict)) {
+  if (!member.rules.neutralEnds) recordAsNginx(member, verdict, now);
+  else if (isForgiven(member, verdict)) {
     member.resetForgiven = true;
     recordNothing(member, trial);
   } else if (verdict.counts) recordFailure(member, now);
@@ -44,4 +46,11 @@ export function record(
     recordNothing(member, trial);
   } else if (verdict.outcome !== 'failed') recordSuccess(member, now);
   // A refusal of the request itself shows neither: nothing is cleared, and a trial is used up.
+}
+
+/** nginx knows failures and ends: one that shows nothing (the client left) clears as a success does. */
+function recordAsNginx(member: Member, verdict: Verdict, now: number): void {
+  if (verdict.counts) recordFailure(member, now);
+  else if (verdict.outcome === 'answered') recordSuccess(member, now);
+  else clearFailures(member);
 }

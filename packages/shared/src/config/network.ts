@@ -1,6 +1,7 @@
 // Decides: the keys of a network and of its upstreams, their defaults and limits.
 // Must not know: how any of them is carried out.
 import { z } from 'zod';
+import { checkCompat, defaultsOf, retryOn } from './compat.ts';
 import {
   duration,
   globKey,
@@ -118,14 +119,20 @@ const fields = section({
     .refine((names) => new Set(names).size === names.length, 'expected each preference once')
     .default(['head']),
   maxLagBlocks: whole(0, 1_000_000).default(5),
+  /** `nginx`: failures are counted, and requests moved on, exactly as nginx does. */
+  compat: offOr(z.enum(['nginx'], { error: (issue) => `expected off or nginx${got(issue.input)}` })).default(
+    null,
+  ),
   /** The local tier is left when all of it is more than this behind. `off`: when nobody in it is eligible. */
   fallbackLagBlocks: offOr(whole(0, 1_000_000)).default(null),
   /** Time in which an upstream that comes back climbs to its full weight. */
   slowStart: offOr(duration(1, 3_600_000)).default(null),
-  maxFails: whole(0, 1000).default(3),
-  failTimeout: duration().default(30_000),
+  maxFails: whole(0, 1000).optional(),
+  failTimeout: duration().optional(),
   /** Most attempts per request, the first included. */
-  tries: whole(1, 20).default(3),
+  tries: whole(1, 20).optional(),
+  /** What sends a request on to the next upstream with `compat: nginx`. */
+  retryOn: retryOn().optional(),
   /** Limit of the whole request, last byte included. */
   deadline: duration(1, 3_600_000).default(30_000),
   /** By method glob; for these methods the read timeout is the deadline. */
@@ -163,7 +170,9 @@ const fields = section({
 /** One network: a name in the path, and the upstreams that serve it. */
 export const networkSchema = fields
   .superRefine((network, context) => {
-    if (network.connectTimeout + network.readTimeout >= network.deadline) {
+    checkCompat(network, context);
+    // nginx's next_upstream_timeout, which the deadline is then, is often shorter than its timeouts.
+    if (network.compat === null && network.connectTimeout + network.readTimeout >= network.deadline) {
       context.addIssue({
         code: 'custom',
         path: ['deadline'],
@@ -197,14 +206,25 @@ export const networkSchema = fields
       }
     });
   })
-  .transform((network) => ({
-    ...network,
-    upstreams: network.upstreams.map((upstream) => ({
-      ...upstream,
-      maxFails: upstream.maxFails ?? network.maxFails,
-      failTimeout: upstream.failTimeout ?? network.failTimeout,
-    })),
-  }));
+  .transform((given) => {
+    const defaults = defaultsOf(given.compat);
+    const network = {
+      ...given,
+      maxFails: given.maxFails ?? defaults.maxFails,
+      failTimeout: given.failTimeout ?? defaults.failTimeout,
+      tries: given.tries ?? defaults.tries,
+      retryOn: given.retryOn ?? defaults.retryOn,
+    };
+    const { maxFails, failTimeout } = network;
+    return {
+      ...network,
+      upstreams: network.upstreams.map((upstream) => ({
+        ...upstream,
+        maxFails: upstream.maxFails ?? maxFails,
+        failTimeout: upstream.failTimeout ?? failTimeout,
+      })),
+    };
+  });
 
 export type NetworkConfig = z.output<typeof networkSchema>;
 export type UpstreamConfig = NetworkConfig['upstreams'][number];

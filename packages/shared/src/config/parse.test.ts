@@ -49,12 +49,14 @@ describe('the defaults', () => {
           required: false,
           strategy: 'least_conn',
           prefer: ['head'],
+          compat: null,
           maxLagBlocks: 5,
           fallbackLagBlocks: null,
           slowStart: null,
           maxFails: 3,
           failTimeout: 30_000,
           tries: 3,
+          retryOn: [],
           deadline: 30_000,
           deadlines: { 'debug_*': 120_000, 'trace_*': 120_000 },
           connectTimeout: 2000,
@@ -101,6 +103,32 @@ describe('the defaults', () => {
       { maxFails: 7, failTimeout: 9000 },
       { maxFails: 0, failTimeout: 1000 },
     ]);
+  });
+
+  test('of nginx stand in the place of ours where a network is compatible with it', () => {
+    const upstreams = [{ id: 'a', url: 'http://10.0.0.1' }];
+    const network = { compat: 'nginx', upstreams } as const;
+    expect(validateConfig({ networks: { main: network } }).networks.main).toMatchObject({
+      maxFails: 1,
+      failTimeout: 10_000,
+      tries: 256,
+      retryOn: [
+        ...['error', 'timeout', 'invalid_header'],
+        ...['http_500', 'http_502', 'http_503', 'http_504', 'http_429'],
+      ],
+      upstreams: [{ maxFails: 1, failTimeout: 10_000 }],
+    });
+    const given = { maxFails: 2, failTimeout: 4000, tries: 2, retryOn: ['error'] } as const;
+    expect(validateConfig({ networks: { main: { ...network, ...given } } }).networks.main).toMatchObject({
+      ...given,
+      upstreams: [{ maxFails: 2, failTimeout: 4000 }],
+    });
+  });
+
+  test('of nginx allow a deadline that is shorter than the timeouts', () => {
+    const upstreams = [{ id: 'a', url: 'http://10.0.0.1' }];
+    const config = { networks: { main: { compat: 'nginx', deadline: 500, upstreams } } } as const;
+    expect(validateConfig(config).networks.main?.deadline).toBe(500);
   });
 });
 

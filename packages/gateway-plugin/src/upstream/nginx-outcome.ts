@@ -1,0 +1,90 @@
+// Decides: what an attempt's reply means under `compat: nginx`: the rules of ngx_http_upstream_next, for POST.
+// Must not know: JSON-RPC, upstreams. The second outcome table, beside that of outcome.ts.
+import type { RetryOn } from '@rpc-balancer/shared';
+import type { Broken, Reply } from './dispatch.ts';
+import { ABORTED, ANSWERED, type Outcome, type Verdict } from './outcome.ts';
+
+/** What decides, besides the reply, whether another attempt follows. */
+export interface Allowance {
+  /** The attempt that has just ended included. */
+  readonly triesLeft: number;
+  readonly timeLeft: boolean;
+  readonly retryOn: ReadonlySet<RetryOn>;
+  /** The only upstream of its network: it is never blamed. */
+  readonly lone: boolean;
+}
+
+export interface NginxJudgement {
+  readonly verdict: Verdict;
+  readonly movesOn: boolean;
+  readonly triesLeft: number;
+}
+
+interface Listed {
+  readonly on: RetryOn;
+  readonly outcome: Outcome;
+  /** Whether moving on because of it is a failure of the upstream. */
+  readonly counts: boolean;
+}
+
+/** Any other status is passed on, and so are these unless the request moves on. */
+const STATUSES: Readonly<Record<number, Listed>> = {
+  500: { on: 'http_500', outcome: 'failed', counts: true },
+  502: { on: 'http_502', outcome: 'failed', counts: true },
+  503: { on: 'http_503', outcome: 'failed', counts: true },
+  504: { on: 'http_504', outcome: 'failed', counts: true },
+  429: { on: 'http_429', outcome: 'throttled', counts: true },
+  403: { on: 'http_403', outcome: 'unauthorized', counts: false },
+  404: { on: 'http_404', outcome: 'unable', counts: false },
+};
+
+/** A large answer that breaks off, or is not wanted any more, after its beginning was passed on. */
+export const NGINX_ENDS = { complete: ANSWERED, cut: ANSWERED, left: ABORTED } as const;
+
+export function judgeAsNginx(reply: Reply, allowance: Allowance): NginxJudgement {
+  const { triesLeft } = allowance;
+  if (reply.kind === 'cancelled') return { verdict: ABORTED, movesOn: false, triesLeft };
+  if (reply.kind === 'broken') return judgeBroken(reply, allowance);
+  const listed = STATUSES[reply.status];
+  if (!listed || triesLeft <= 1 || !isAllowed(listed.on, true, allowance)) {
+    return { verdict: ANSWERED, movesOn: false, triesLeft };
+  }
+  const { outcome, counts } = listed;
+  return { verdict: { ...ANSWERED, outcome, counts }, movesOn: true, triesLeft: triesLeft - 1 };
+}
+
+function judgeBroken(reply: Broken, allowance: Allowance): NginxJudgement {
+  const { timedOut, phase, reusedSocket } = reply;
+  const outcome = timedOut ? 'timed_out' : 'failed';
+  const verdict: Verdict = { ...ANSWERED, outcome, lost: true, sent: phase !== 'connecting' };
+  const malformed = parseErrorOf(reply);
+  // The header had come, or what came is no HTTP: nginx has passed it on by now and counts nothing.
+  if (phase === 'reading' || malformed === 'no HTTP') return { verdict, movesOn: false, triesLeft: 0 };
+  const on = timedOut ? 'timeout' : malformed === 'header' ? 'invalid_header' : 'error';
+  // A kept socket that the node gave up grants another try.
+  const granted = reusedSocket && on === 'error' ? 1 : 0;
+  const triesLeft = (allowance.lone ? 0 : allowance.triesLeft - 1) + granted;
+  return {
+    verdict: { ...verdict, counts: !allowance.lone },
+    movesOn: triesLeft > 0 && isAllowed(on, verdict.sent, allowance),
+    triesLeft,
+  };
+}
+
+/** POST counts as not idempotent, so that once sent it is repeated only on request. */
+function isAllowed(on: RetryOn, sent: boolean, { retryOn, timeLeft }: Allowance): boolean {
+  return timeLeft && retryOn.has(on) && (!sent || retryOn.has('non_idempotent'));
+}
+
+/** llhttp's codes for a first line that is none of HTTP; any other of its errors is about a header. */
+const NO_HTTP: ReadonlySet<string> = new Set([
+  'HPE_INVALID_CONSTANT',
+  'HPE_INVALID_VERSION',
+  'HPE_INVALID_STATUS',
+]);
+
+function parseErrorOf({ error }: Broken): 'no HTTP' | 'header' | null {
+  const { code = '' } = error as { code?: string }; // undici's errors carry a code
+  if (!code.startsWith('HPE_')) return null;
+  return NO_HTTP.has(code) ? 'no HTTP' : 'header';
+}

@@ -1,0 +1,78 @@
+// Decides: how a request travels under `compat: nginx`: whole and unread, from one upstream to the next, as through nginx.
+// Must not know: what a reply means (nginx-outcome.ts), JSON-RPC.
+import { ERRORS } from '@rpc-balancer/shared';
+import { beginAttempt, trialWaitMs } from '../balance/ejection.ts';
+import type { Member } from '../balance/member.ts';
+import { areAllFailed } from '../balance/network-state.ts';
+import { pick, refusal } from '../balance/pick.ts';
+import type { AttemptNote, Call } from './call.ts';
+import { dispatch, type Reply } from './dispatch.ts';
+import type { Exchange } from './exchange.ts';
+import { judgeAsNginx, NGINX_ENDS } from './nginx-outcome.ts';
+import { isFateUnknown, readAnswer, type Verdict } from './outcome.ts';
+
+/** Sends `body` to one upstream after another until a node's own answer can be passed on, or none can be had. */
+export async function relayAsNginx(exchange: Exchange, calls: readonly Call[], body: Buffer): Promise<void> {
+  const { network, now, cancellation } = exchange;
+  const { members } = network.state;
+  const lone = members.length === 1;
+  const retryOn = new Set(network.config.retryOn);
+  const live = members.filter(({ disabled }) => !disabled).length;
+  const attempts: AttemptNote[] = [];
+  for (const call of calls) call.attempts = attempts;
+  let tried: readonly Member[] = [];
+  let triesLeft = Math.min(network.config.tries, live);
+  for (;;) {
+    const begunAt = now();
+    const member = pick(network.state, tried, begunAt);
+    if (member === null) return giveUp(exchange, calls);
+    if (!lone) tried = [...tried, ...passedBy(member, members)];
+
+    const trial = beginAttempt(member, begunAt, trialWaitMs(member, areAllFailed(network.state)));
+    const request = exchange.attemptRequest(body, 'whole');
+    const reply = await dispatch(network.connectionsOf(member), request, cancellation);
+    const endedAt = now();
+    const timeLeft = endedAt < exchange.deadlineAt;
+    const judgement = judgeAsNginx(reply, { triesLeft, timeLeft, retryOn, lone });
+    triesLeft = judgement.triesLeft;
+
+    if (reply.kind === 'answered' && !judgement.movesOn) {
+      exchange.pass(reply);
+      if (reply.rest) return exchange.open(reply.rest, member, trial, NGINX_ENDS);
+      readHeld(calls, reply.body);
+    } else if (reply.kind === 'answered') reply.rest?.discard();
+    attempts.push(exchange.settle(member, judgement.verdict, trial, endedAt));
+    if (judgement.movesOn) continue;
+    return reply.kind === 'answered' ? undefined : stop(exchange, calls, reply, judgement.verdict);
+  }
+}
+
+/** For the host's own calls, which are not passed on but read. */
+function readHeld(calls: readonly Call[], body: Buffer): void {
+  for (const call of calls) {
+    if (readAnswer(body, false)) call.answer = body;
+    else call.failure = { code: 'RPCB_ATTEMPTS_FAILED' };
+  }
+}
+
+/** Once a tier was left, a request does not come back to it. */
+function passedBy(picked: Member, members: readonly Member[]): Member[] {
+  return members.filter((member) => member === picked || member.tierRank < picked.tierRank);
+}
+
+/** No live upstream: 502, whatever a node has said before. */
+function giveUp(exchange: Exchange, calls: readonly Call[]): void {
+  exchange.reasons = refusal(exchange.network.state, exchange.now()).reasons;
+  exchange.failedWith = ERRORS.RPCB_ATTEMPTS_FAILED.statusCode;
+  for (const call of calls) call.failure = { code: 'RPCB_ATTEMPTS_FAILED' };
+}
+
+/** The status is nginx's; the error in the body says to clients that repeat by themselves whether they may. */
+function stop(exchange: Exchange, calls: readonly Call[], reply: Reply, verdict: Verdict): void {
+  const late = verdict.outcome === 'timed_out' || (reply.kind === 'cancelled' && reply.reason === 'deadline');
+  const code = late ? 'RPCB_DEADLINE' : 'RPCB_ATTEMPTS_FAILED';
+  exchange.failedWith = ERRORS[code].statusCode;
+  for (const call of calls) {
+    call.failure = { code: isFateUnknown(verdict, call.safety) ? 'RPCB_FATE_UNKNOWN' : code };
+  }
+}
