@@ -12,6 +12,7 @@ export const FAULTS = [
   'reset',
   'html',
   'garbage',
+  'badHeader',
 ] as const;
 
 export type Fault = (typeof FAULTS)[number];
@@ -30,6 +31,8 @@ export function sendFault(
   if (fault === 'hang') return;
   if (fault === 'reset') {
     resetSocket(response.socket);
+  } else if (fault === 'badHeader') {
+    response.socket?.end('HTTP/1.1 200 OK\r\nno header: x\r\n\r\n');
   } else if (fault === 'html') {
     sendBody(response, '<!doctype html><title>Welcome</title>', { type: 'text/html' });
   } else if (fault === 'garbage') {

@@ -43,8 +43,14 @@ export const NGINX_ENDS = { complete: ANSWERED, cut: ANSWERED, left: ABORTED } a
 
 export function judgeAsNginx(reply: Reply, allowance: Allowance): NginxJudgement {
   const { triesLeft } = allowance;
-  if (reply.kind === 'cancelled') return { verdict: ABORTED, movesOn: false, triesLeft };
   if (reply.kind === 'broken') return judgeBroken(reply, allowance);
+  if (reply.kind === 'cancelled') {
+    // What still runs when even the time of its own timeouts is over has timed out.
+    const { sent } = reply;
+    if (reply.reason === 'deadline')
+      return judgeLost({ on: 'timeout', outcome: 'timed_out', sent }, allowance);
+    return { verdict: ABORTED, movesOn: false, triesLeft: 0 };
+  }
   const listed = STATUSES[reply.status];
   if (!listed || triesLeft <= 1 || !isAllowed(listed.on, true, allowance)) {
     return { verdict: ANSWERED, movesOn: false, triesLeft };
@@ -55,18 +61,32 @@ export function judgeAsNginx(reply: Reply, allowance: Allowance): NginxJudgement
 
 function judgeBroken(reply: Broken, allowance: Allowance): NginxJudgement {
   const { timedOut, phase, reusedSocket } = reply;
+  const sent = phase !== 'connecting';
   const outcome = timedOut ? 'timed_out' : 'failed';
-  const verdict: Verdict = { ...ANSWERED, outcome, lost: true, sent: phase !== 'connecting' };
   const malformed = parseErrorOf(reply);
   // The header had come, or what came is no HTTP: nginx has passed it on by now and counts nothing.
-  if (phase === 'reading' || malformed === 'no HTTP') return { verdict, movesOn: false, triesLeft: 0 };
-  const on = timedOut ? 'timeout' : malformed === 'header' ? 'invalid_header' : 'error';
-  // A kept socket that the node gave up grants another try.
-  const granted = reusedSocket && on === 'error' ? 1 : 0;
+  if (phase === 'reading' || malformed === 'no HTTP') {
+    return { verdict: { ...ANSWERED, outcome, lost: true }, movesOn: false, triesLeft: 0 };
+  }
+  if (timedOut) return judgeLost({ on: 'timeout', outcome, sent }, allowance);
+  if (malformed === 'header') return judgeLost({ on: 'invalid_header', outcome, sent }, allowance);
+  return judgeLost({ on: 'error', outcome, sent, granted: reusedSocket ? 1 : 0 }, allowance);
+}
+
+interface Loss {
+  readonly on: RetryOn;
+  readonly outcome: Outcome;
+  readonly sent: boolean;
+  /** A kept socket that the node gave up grants another try. */
+  readonly granted?: number;
+}
+
+/** There is no header: a failure in any case, listed or not. */
+function judgeLost({ on, outcome, sent, granted = 0 }: Loss, allowance: Allowance): NginxJudgement {
   const triesLeft = (allowance.lone ? 0 : allowance.triesLeft - 1) + granted;
   return {
-    verdict: { ...verdict, counts: !allowance.lone },
-    movesOn: triesLeft > 0 && isAllowed(on, verdict.sent, allowance),
+    verdict: { ...ANSWERED, outcome, sent, lost: true, counts: !allowance.lone },
+    movesOn: triesLeft > 0 && isAllowed(on, sent, allowance),
     triesLeft,
   };
 }
@@ -76,15 +96,11 @@ function isAllowed(on: RetryOn, sent: boolean, { retryOn, timeLeft }: Allowance)
   return timeLeft && retryOn.has(on) && (!sent || retryOn.has('non_idempotent'));
 }
 
-/** llhttp's codes for a first line that is none of HTTP; any other of its errors is about a header. */
-const NO_HTTP: ReadonlySet<string> = new Set([
-  'HPE_INVALID_CONSTANT',
-  'HPE_INVALID_VERSION',
-  'HPE_INVALID_STATUS',
-]);
+/** llhttp 9 of a first line that is none of HTTP; whatever else it complains of stands in the headers. */
+const NO_HTTP = /Expected (?:HTTP|dot|space after version)|Invalid (?:HTTP|major|minor|status)/;
 
+/** undici leaves the code of such an error out, so that its text must tell. */
 function parseErrorOf({ error }: Broken): 'no HTTP' | 'header' | null {
-  const { code = '' } = error as { code?: string }; // undici's errors carry a code
-  if (!code.startsWith('HPE_')) return null;
-  return NO_HTTP.has(code) ? 'no HTTP' : 'header';
+  if (error.name !== 'HTTPParserError') return null;
+  return NO_HTTP.test(error.message) ? 'no HTTP' : 'header';
 }

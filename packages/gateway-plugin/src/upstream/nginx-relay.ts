@@ -6,7 +6,7 @@ import type { Member } from '../balance/member.ts';
 import { areAllFailed } from '../balance/network-state.ts';
 import { pick, refusal } from '../balance/pick.ts';
 import type { AttemptNote, Call } from './call.ts';
-import { dispatch, type Reply } from './dispatch.ts';
+import { dispatch } from './dispatch.ts';
 import type { Exchange } from './exchange.ts';
 import { judgeAsNginx, NGINX_ENDS } from './nginx-outcome.ts';
 import { isFateUnknown, readAnswer, type Verdict } from './outcome.ts';
@@ -43,7 +43,7 @@ export async function relayAsNginx(exchange: Exchange, calls: readonly Call[], b
     } else if (reply.kind === 'answered') reply.rest?.discard();
     attempts.push(exchange.settle(member, judgement.verdict, trial, endedAt));
     if (judgement.movesOn) continue;
-    return reply.kind === 'answered' ? undefined : stop(exchange, calls, reply, judgement.verdict);
+    return reply.kind === 'answered' ? undefined : stop(exchange, calls, judgement.verdict);
   }
 }
 
@@ -68,9 +68,8 @@ function giveUp(exchange: Exchange, calls: readonly Call[]): void {
 }
 
 /** The status is nginx's; the error in the body says to clients that repeat by themselves whether they may. */
-function stop(exchange: Exchange, calls: readonly Call[], reply: Reply, verdict: Verdict): void {
-  const late = verdict.outcome === 'timed_out' || (reply.kind === 'cancelled' && reply.reason === 'deadline');
-  const code = late ? 'RPCB_DEADLINE' : 'RPCB_ATTEMPTS_FAILED';
+function stop(exchange: Exchange, calls: readonly Call[], verdict: Verdict): void {
+  const code = verdict.outcome === 'timed_out' ? 'RPCB_DEADLINE' : 'RPCB_ATTEMPTS_FAILED';
   exchange.failedWith = ERRORS[code].statusCode;
   for (const call of calls) {
     call.failure = { code: isFateUnknown(verdict, call.safety) ? 'RPCB_FATE_UNKNOWN' : code };

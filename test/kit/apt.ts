@@ -1,0 +1,35 @@
+// Decides: how a program that the tests need is installed unasked: by root on Debian, and nowhere else.
+// Must not know: which program.
+import { execFile } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { promisify } from 'node:util';
+
+/** The path of the first of these programs on PATH, or null. */
+export function findOnPath(programs: readonly string[]): string | null {
+  const directories = (process.env.PATH ?? '').split(delimiter).filter((directory) => directory !== '');
+  const paths = programs.flatMap((program) => directories.map((directory) => join(directory, program)));
+  return paths.find(isExecutable) ?? null;
+}
+
+/** Rejects with `refusal`, which says what to install, where that cannot be done or does not help. */
+export async function installByApt(name: string, refusal: string): Promise<void> {
+  if (process.getuid?.() !== 0 || !isExecutable('/usr/bin/apt-get')) throw new Error(refusal);
+  const run = promisify(execFile);
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  try {
+    await run('apt-get', ['update'], { env });
+    await run('apt-get', ['install', '-y', '--no-install-recommends', name], { env });
+  } catch (cause) {
+    throw new Error(refusal, { cause });
+  }
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
