@@ -4,46 +4,44 @@ import { ERRORS } from '@rpc-balancer/shared';
 import { beginAttempt, trialWaitMs } from '../balance/ejection.ts';
 import type { Member } from '../balance/member.ts';
 import { areAllFailed } from '../balance/network-state.ts';
-import { pick, refusal } from '../balance/pick.ts';
+import { isRefusal, pick, type Refusal } from '../balance/pick.ts';
 import type { AttemptNote, Call } from './call.ts';
-import { dispatch } from './dispatch.ts';
+import type { Reply } from './dispatch.ts';
 import type { Exchange } from './exchange.ts';
 import { judgeAsNginx, NGINX_ENDS } from './nginx-outcome.ts';
 import { isFateUnknown, readAnswer, type Verdict } from './outcome.ts';
 
 /** Sends `body` to one upstream after another until a node's own answer can be passed on, or none can be had. */
 export async function relayAsNginx(exchange: Exchange, calls: readonly Call[], body: Buffer): Promise<void> {
-  const { network, now, cancellation } = exchange;
-  const { members } = network.state;
+  const { network, now } = exchange;
+  const { state, config } = network;
+  const { members } = state;
   const lone = members.length === 1;
-  const retryOn = new Set(network.config.retryOn);
-  const live = members.filter(({ disabled }) => !disabled).length;
+  const retryOn = new Set(config.retryOn);
   const attempts: AttemptNote[] = [];
   for (const call of calls) call.attempts = attempts;
   let tried: readonly Member[] = [];
-  let triesLeft = Math.min(network.config.tries, live);
+  let triesLeft = Math.min(config.tries, members.filter(({ disabled }) => !disabled).length);
   for (;;) {
     const begunAt = now();
-    const member = pick(network.state, tried, begunAt);
-    if (member === null) return giveUp(exchange, calls);
+    const member = pick(state, { tried, tag: null, methods: [], answered: false }, begunAt, network.random);
+    if (isRefusal(member)) return giveUp(exchange, calls, member);
     if (!lone) tried = [...tried, ...passedBy(member, members)];
 
-    const trial = beginAttempt(member, begunAt, trialWaitMs(member, areAllFailed(network.state)));
-    const request = exchange.attemptRequest(body, 'whole');
-    const reply = await dispatch(network.connectionsOf(member), request, cancellation);
-    const endedAt = now();
-    const timeLeft = endedAt < exchange.deadlineAt;
-    const judgement = judgeAsNginx(reply, { triesLeft, timeLeft, retryOn, lone });
-    triesLeft = judgement.triesLeft;
+    const trial = beginAttempt(member, begunAt, trialWaitMs(member, areAllFailed(state)));
+    const reply = await new Promise<Reply>((resolve) => exchange.send(member, body, 'whole', resolve));
+    const runner = { member, begunAt, trial, sent: null, reply };
+    const timeLeft = now() < exchange.deadlineAt;
+    const { verdict, movesOn, ...judged } = judgeAsNginx(reply, { triesLeft, timeLeft, retryOn, lone });
+    triesLeft = judged.triesLeft;
 
-    if (reply.kind === 'answered' && !judgement.movesOn) {
+    if (reply.kind === 'answered' && !movesOn) {
       exchange.pass(reply);
-      if (reply.rest) return exchange.open(reply.rest, member, trial, NGINX_ENDS);
+      if (reply.rest) return exchange.open(reply.rest, runner, NGINX_ENDS);
       readHeld(calls, reply.body);
     } else if (reply.kind === 'answered') reply.rest?.discard();
-    attempts.push(exchange.settle(member, judgement.verdict, trial, endedAt));
-    if (judgement.movesOn) continue;
-    return reply.kind === 'answered' ? undefined : stop(exchange, calls, judgement.verdict);
+    attempts.push(exchange.settle(runner, verdict));
+    if (!movesOn) return reply.kind === 'answered' ? undefined : stop(exchange, calls, verdict);
   }
 }
 
@@ -61,8 +59,8 @@ function passedBy(picked: Member, members: readonly Member[]): Member[] {
 }
 
 /** No live upstream: 502, whatever a node has said before. */
-function giveUp(exchange: Exchange, calls: readonly Call[]): void {
-  exchange.reasons = refusal(exchange.network.state, exchange.now()).reasons;
+function giveUp(exchange: Exchange, calls: readonly Call[], { reasons }: Refusal): void {
+  exchange.reasons = reasons;
   exchange.failedWith = ERRORS.RPCB_ATTEMPTS_FAILED.statusCode;
   for (const call of calls) call.failure = { code: 'RPCB_ATTEMPTS_FAILED' };
 }
