@@ -44,7 +44,7 @@ function nginxServer({ scenario, nodes }: Group, port: number): string {
     const failing = `max_fails=${node.maxFails} fail_timeout=${node.failTimeoutS}s`;
     return `server 127.0.0.1:${nodes[at]?.port} weight=${node.weight} ${failing} max_conns=${node.maxConns}${flags};`;
   });
-  return `upstream s${port} { least_conn; ${servers.join(' ')} keepalive 32; }
+  return `upstream s${port} { ${scenario.strategy === 'least_conn' ? 'least_conn; ' : ''}${servers.join(' ')} keepalive 32; }
 server { listen 127.0.0.1:${port}; location / {
   proxy_pass http://s${port}; proxy_http_version 1.1; proxy_set_header Connection "";
   proxy_connect_timeout ${TIMEOUT_MS}ms; proxy_read_timeout ${TIMEOUT_MS}ms; proxy_send_timeout ${TIMEOUT_MS}ms;
@@ -79,8 +79,9 @@ export async function openReplica(groups: readonly Group[]): Promise<Doors> {
 }
 
 function networkOf({ scenario, nodes }: Group) {
-  const { retryOn, tries, deadlineMs } = scenario;
+  const { strategy, retryOn, tries, deadlineMs } = scenario;
   return {
+    strategy,
     ...({ compat: 'nginx', probe: 'off', connectTimeout: TIMEOUT_MS, readTimeout: TIMEOUT_MS } as const),
     retryOn: retryOn as never[], // words of the schema, which checks them
     ...(tries > 0 && { tries }),

@@ -27,6 +27,7 @@ export type Step =
 
 export interface Scenario {
   readonly seed: number;
+  readonly strategy: 'least_conn' | 'round_robin';
   readonly nodes: readonly NodeSettings[];
   readonly retryOn: readonly string[];
   /** 0: each upstream once. */
@@ -73,6 +74,7 @@ export function scenarioOf(seed: number): Scenario {
   const first = nodes.map((_, node): Step => ({ do: 'mode', node, mode: drawMode() }));
   return {
     seed,
+    strategy: oneIn(3) ? 'round_robin' : 'least_conn',
     nodes,
     retryOn,
     tries: oneIn(3) ? 1 + below(3) : 0,

@@ -50,7 +50,11 @@ export function defaultsOf(compat: 'nginx' | null): Defaults {
   return DEFAULTS[compat ?? 'own'];
 }
 
+/** Those that nginx has. */
+const STRATEGIES: ReadonlySet<string> = new Set(['least_conn', 'round_robin']);
+
 interface Network {
+  readonly strategy: string;
   readonly compat: 'nginx' | null;
   readonly failTimeout?: number | undefined;
   readonly retryOn?: readonly RetryOn[] | undefined;
@@ -69,6 +73,11 @@ export function checkCompat(network: Network, context: z.RefinementCtx): void {
       );
     return;
   }
+  if (!STRATEGIES.has(network.strategy))
+    complain(
+      ['strategy'],
+      `expected least_conn or round_robin, which nginx has, because of compat: nginx${got(network.strategy)}`,
+    );
   const expected = 'expected whole seconds, such as 10s, because compat: nginx counts whole seconds';
   const inSeconds = (ms: number | undefined) => ms === undefined || ms % 1000 === 0;
   if (!inSeconds(network.failTimeout)) complain(['failTimeout'], `${expected}${got(network.failTimeout)} ms`);
