@@ -13,6 +13,7 @@ export const FAULTS = [
   'html',
   'garbage',
   'badHeader',
+  'noHttp',
 ] as const;
 
 export type Fault = (typeof FAULTS)[number];
@@ -33,6 +34,8 @@ export function sendFault(
     resetSocket(response.socket);
   } else if (fault === 'badHeader') {
     response.socket?.end('HTTP/1.1 200 OK\r\nno header: x\r\n\r\n');
+  } else if (fault === 'noHttp') {
+    response.socket?.end('this is no HTTP\r\n\r\n');
   } else if (fault === 'html') {
     sendBody(response, '<!doctype html><title>Welcome</title>', { type: 'text/html' });
   } else if (fault === 'garbage') {

@@ -210,14 +210,8 @@ function send(reply: FastifyReply, answer: Answer, requestId: string): FastifyRe
   if (retryAfterMs !== null) reply.header('retry-after', String(Math.ceil(retryAfterMs / 1000)));
   if (body === null) return reply.send();
   if (streamBytes !== null) reply.header('content-length', String(streamBytes));
-  if (passed) return passOn(reply, passed).send(body);
+  if (passed) return reply.headers(passed).send(body);
   return reply.header('content-type', 'application/json').send(body);
-}
-
-/** What a node's answer says of itself. */
-function passOn(reply: FastifyReply, passed: NonNullable<Answer['passed']>): FastifyReply {
-  if (passed.retryAfter !== null) reply.header('retry-after', passed.retryAfter);
-  return passed.contentType === null ? reply : reply.header('content-type', passed.contentType);
 }
 
 function expose(reply: FastifyReply, { attemptCount, lastUpstream }: Exchange, instance: string): void {

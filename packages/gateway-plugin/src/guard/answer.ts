@@ -23,8 +23,8 @@ export interface Answer {
   /** The error's code, or `ok`: the label of the request in the metrics. */
   readonly code: ErrorCode | 'ok';
   readonly retryAfterMs: number | null;
-  /** Of a node's answer that goes out as it is; absent: JSON. */
-  readonly passed?: Pick<Passed, 'contentType' | 'retryAfter'>;
+  /** Headers of a node's answer that goes out as it is; absent: JSON. */
+  readonly passed?: Passed['headers'];
 }
 
 interface Handled {
@@ -44,8 +44,8 @@ export function answerOf({ batch, calls, exchange }: Handled, requestId: string)
   return batch || !only ? answerBatch(calls, exchange, requestId) : answerSingle(only, exchange, requestId);
 }
 
-function answerPassed({ status, body, ...passed }: Passed, { stream, streamBytes }: Exchange): Answer {
-  return { status, body: stream ?? body, streamBytes, code: 'ok', retryAfterMs: null, passed };
+function answerPassed({ status, headers, body }: Passed, { stream, streamBytes }: Exchange): Answer {
+  return { status, body: stream ?? body, streamBytes, code: 'ok', retryAfterMs: null, passed: headers };
 }
 
 /** Each failed element of a batch repeats them; the status page has all. */

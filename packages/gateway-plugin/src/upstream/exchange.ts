@@ -35,10 +35,12 @@ export interface PassedOn {
 /** A node's answer as it is, with `compat: nginx`; its body is the exchange's stream, if there is one. */
 export interface Passed {
   readonly status: number;
-  readonly contentType: string | null;
-  readonly retryAfter: string | null;
+  readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
 }
+
+/** What a node says of its answer, beside the length. */
+const PASSED_HEADERS = ['content-type', 'retry-after'];
 
 const VERDICT_OF_END = { complete: ANSWERED, cut: CUT, left: ABORTED } as const;
 
@@ -129,8 +131,8 @@ export class Exchange {
 
   /** The node's answer goes out as it is. */
   pass({ status, headers, body }: Answered): void {
-    const textOf = (name: string) => [headers[name] ?? null].flat()[0] ?? null;
-    this.passed = { status, contentType: textOf('content-type'), retryAfter: textOf('retry-after'), body };
+    const kept = PASSED_HEADERS.flatMap((name) => [headers[name] ?? []].flat().map((text) => [name, text]));
+    this.passed = { status, headers: Object.fromEntries(kept), body };
   }
 
   #note(member: Member): void {

@@ -82,7 +82,8 @@ export function openConnections(
     path,
     query,
     headers: Object.entries({ ...JSON_HEADERS, ...fixedHost, ...headers }).flat(),
-    wasReused: (error) => reused.has(error) || bytesRead(error) > 0,
+    // What is no HTTP has been read from the socket as well, but now.
+    wasReused: (error) => error.name !== 'HTTPParserError' && (reused.has(error) || bytesRead(error) > 0),
     reclaim: createReclaimer(),
     move(next) {
       addresses = next;
