@@ -1,6 +1,6 @@
 // Decides: what nginx's least_conn does, written down a second time from its documentation and source, independently
-// of ours: the oracle of the model test. In ms, with the differences that are meant: an aborted attempt is neutral, and
-// while everybody is out, trials come every second.
+// of ours: the oracle of the model test. Either exactly so, or in ms with the differences that are meant: an aborted
+// attempt is neutral, and while everybody is out, trials come every second.
 
 export interface PeerSettings {
   readonly weight: number;
@@ -30,8 +30,11 @@ export interface Session {
 
 export class NginxModel {
   readonly peers: Peer[];
+  readonly #exact: boolean;
 
-  constructor(settings: readonly PeerSettings[]) {
+  /** @param exact nginx as it is, whole seconds included; else with the differences of our own rules */
+  constructor(settings: readonly PeerSettings[], exact: boolean) {
+    this.#exact = exact;
     this.peers = settings.map((one) => ({
       ...one,
       conns: 0,
@@ -43,13 +46,19 @@ export class NginxModel {
     }));
   }
 
-  /** Position of the chosen peer, or -1. */
+  /**
+   * Position of the chosen peer, or -1.
+   * @param firstTier of the last peer that the request was sent to: nginx does not return to the list before
+   */
   get(
-    now: number,
+    at: number,
     tried: ReadonlySet<number>,
+    firstTier = 0,
   ): { readonly chosen: number; readonly session: Session | null } {
+    const now = this.#time(at);
     const tiers = [...new Set(this.peers.map(({ tier }) => tier))].sort((a, b) => a - b);
     for (const tier of tiers) {
+      if (this.#exact && tier < firstTier) continue;
       const candidates = this.peers.filter(
         (peer, at) => peer.tier === tier && !tried.has(at) && this.#usable(peer, now),
       );
@@ -58,19 +67,28 @@ export class NginxModel {
     return { chosen: -1, session: null };
   }
 
-  free(session: Session, end: 'good' | 'bad' | 'nothing', now: number): void {
+  free(session: Session, end: 'good' | 'bad' | 'nothing', at: number): void {
     const peer = this.#at(session.peer);
+    const now = this.#time(at);
+    if (this.#exact && this.peers.length === 1) {
+      peer.conns -= 1;
+      return;
+    }
     if (end === 'bad') {
       peer.fails += 1;
       peer.accessed = peer.checked = now;
       if (peer.maxFails > 0) peer.effective -= Math.floor(peer.weight / peer.maxFails);
       if (peer.effective < 0) peer.effective = 0;
-    } else if (end === 'good') {
+    } else if (end === 'good' || this.#exact) {
       if (peer.accessed < peer.checked) peer.fails = 0;
     } else if (session.checkedBefore !== null && peer.checked === session.begunAt) {
       peer.checked = session.checkedBefore;
     }
     peer.conns -= 1;
+  }
+
+  #time(at: number): number {
+    return this.#exact ? Math.floor(at / 1000) * 1000 : at;
   }
 
   #at(index: number): Peer {
@@ -85,6 +103,7 @@ export class NginxModel {
 
   /** How long after `checked` the peer is left alone. */
   #pause(peer: Peer): number {
+    if (this.#exact) return peer.failTimeout;
     const nobodyLeft = this.peers.every((other) => other.down || this.#exhausted(other));
     return nobodyLeft && peer.failTimeout > 1000 ? 1000 : peer.failTimeout;
   }
