@@ -1,5 +1,5 @@
 // The documents name everything that the code has, rightly, and nothing else.
-import { existsSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { BalancerError, type Config, ERRORS, type ErrorCode, parseConfig } from '@rpc-balancer/shared';
 import { describe, expect, test } from 'vitest';
 import { createMetrics as createGatewayMetrics } from '../packages/gateway-plugin/src/observe/metrics.ts';
@@ -131,6 +131,28 @@ describe('docs/errors.md', () => {
       expect(file).toBe('docs/errors.md');
       expect(anchors).toContain(anchor);
     }
+  });
+});
+
+describe('docs/nginx.md', () => {
+  const sections = sectionsOf('docs/nginx.md', 3);
+
+  test('names every difference from nginx once, in order', () => {
+    const ids = [...sections.keys()].map((heading) => /^(D\d+): /.exec(heading)?.[1]);
+    expect(ids).toEqual(Array.from({ length: 12 }, (_, at) => `D${at + 1}`));
+  });
+
+  test('names tests that exist', () => {
+    const tests = globSync(inRepo('packages/*/{src,test}/**/*.test.ts')).map((path) =>
+      readFileSync(path, 'utf8'),
+    );
+    const named = [...sections.values()].flatMap((section) => /\nTest: "(.*)"/.exec(section)?.[1] ?? []);
+    expect(named.length).toBeGreaterThan(10);
+    for (const name of named)
+      expect(
+        tests.some((text) => text.includes(`test('${name}'`)),
+        name,
+      ).toBe(true);
   });
 });
 
