@@ -2,14 +2,19 @@
 import { systemResolver } from '@rpc-balancer/shared';
 import { onTestFinished } from 'vitest';
 import { createRandom } from '../../../test/kit/clock.ts';
-import { type Network, openNetwork } from '../src/upstream/network.ts';
+import { type Network, type NetworkOptions, openNetwork } from '../src/upstream/network.ts';
 import { configOf, RANKING_MAX_AGE_MS } from './members.ts';
 
 /** A network that tells nobody of anything. */
 export function quietNetwork(name: string, ...given: Parameters<typeof configOf>): Network {
+  return networkWith({ name, config: configOf(...given) });
+}
+
+/** A network as it is for quiet ones, but for what is given. */
+export function networkWith(
+  given: Pick<NetworkOptions, 'name' | 'config'> & Partial<NetworkOptions>,
+): Network {
   const network = openNetwork({
-    name,
-    config: configOf(...given),
     limits: { batchLimit: 1, batchAnswerLimitBytes: 1024, holdAnswerBytes: 1024 },
     rankingMaxAgeMs: RANKING_MAX_AGE_MS,
     zone: undefined,
@@ -19,6 +24,7 @@ export function quietNetwork(name: string, ...given: Parameters<typeof configOf>
     onAttempt: () => {},
     onSecond: () => {},
     onEjection: () => {},
+    ...given,
   });
   onTestFinished(() => network.close());
   return network;

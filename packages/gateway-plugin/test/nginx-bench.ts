@@ -1,15 +1,15 @@
 // Decides: how a test asks a network with nginx's rules, or with ours, over FakeNodes and with a clock of its own.
 // Must not know: what is asserted.
 import { text } from 'node:stream/consumers';
-import { onTestFinished } from 'vitest';
-import { createClock, createRandom, type FakeClock } from '../../../test/kit/clock.ts';
+import { createClock, type FakeClock } from '../../../test/kit/clock.ts';
 import type { FakeNode } from '../../../test/kit/fake-node.ts';
 import { forward } from '../src/forward.ts';
 import { answerOf } from '../src/guard/answer.ts';
 import { Cancellation } from '../src/upstream/cancellation.ts';
-import { type Network, openNetwork } from '../src/upstream/network.ts';
+import type { Network } from '../src/upstream/network.ts';
 import { startNodes } from './front.ts';
-import { configOf, RANKING_MAX_AGE_MS } from './members.ts';
+import { configOf } from './members.ts';
+import { networkWith } from './networks.ts';
 
 export interface Told {
   readonly status: number;
@@ -31,38 +31,32 @@ export interface Bench {
 type Config = Parameters<typeof configOf>;
 
 /** Upstreams `a`, `b`, `c` … on FakeNodes. */
-export async function startBench(upstreams: Config[0], network: Config[1] = {}): Promise<Bench> {
+export async function startBench(upstreams: Config[0], settings: Config[1] = {}): Promise<Bench> {
   const nodes = await startNodes(...upstreams.map(() => ({})));
   const clock = createClock();
   let tried: string[] = [];
-  const opened = openNetwork({
+  const network = networkWith({
     name: 'net',
     config: configOf(
       upstreams.map((upstream, at) => ({ url: nodes[at]?.url ?? '', ...upstream })),
-      { probe: 'off', connectTimeout: 300, readTimeout: 150, ...network },
+      { probe: 'off', connectTimeout: 300, readTimeout: 150, ...settings },
     ),
     limits: { batchLimit: 10, batchAnswerLimitBytes: 65_536, holdAnswerBytes: 65_536 },
-    rankingMaxAgeMs: RANKING_MAX_AGE_MS,
-    zone: undefined,
-    random: createRandom(1),
     onAttempt: (_network, upstream) => tried.push(upstream),
-    onSecond: () => {},
-    onEjection: () => {},
   });
-  onTestFinished(() => opened.close());
 
   async function post(method = 'eth_gasPrice', cancellation = new Cancellation()): Promise<Told> {
     tried = [];
     const body = Buffer.from(`{"jsonrpc":"2.0","id":1,"method":"${method}","params":["0x01"]}`);
     const incoming = { body, suffix: '', headers: [], cancellation };
-    const answer = answerOf(await forward(opened, incoming, clock.now), 'r');
+    const answer = answerOf(await forward(network, incoming, clock.now), 'r');
     const written = answer.body === null || Buffer.isBuffer(answer.body) ? answer.body : text(answer.body);
     // A broken body is told as what the client would have: nothing whole.
     const told = await Promise.resolve(written).then(String, () => 'cut');
     return { status: answer.status, tried: tried.join(''), text: told };
   }
   return {
-    network: opened,
+    network,
     nodes,
     clock,
     post,
@@ -71,6 +65,6 @@ export async function startBench(upstreams: Config[0], network: Config[1] = {}):
       for (let at = 0; at < count; at++) told.push(await post());
       return told;
     },
-    fails: () => opened.state.members.map(({ fails }) => fails),
+    fails: () => network.state.members.map(({ fails }) => fails),
   };
 }

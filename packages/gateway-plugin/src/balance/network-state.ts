@@ -10,7 +10,7 @@ import {
 } from '@rpc-balancer/shared';
 import { isFailed, isResting, restEndsAt, trialWaitMs } from './ejection.ts';
 import { type Changes, createMember, isFull, type Member } from './member.ts';
-import { healthRulesOf } from './rules.ts';
+import { type HealthRules, healthRulesOf } from './rules.ts';
 import { isStale, probedReason, type Snapshot } from './snapshot.ts';
 
 /** Who may be picked, worked out by standing.ts. */
@@ -40,6 +40,7 @@ export interface NetworkState {
   /** False for `probe: off`: then only passive health speaks. */
   readonly probed: boolean;
   readonly rankingMaxAgeMs: number;
+  readonly rules: HealthRules;
   readonly changes: Changes;
   /** Replaced by {@link adoptSnapshot}, never edited. */
   snapshot: Snapshot | null;
@@ -62,9 +63,9 @@ export function createNetworkState(
   { rankingMaxAgeMs, zone }: StateOptions,
 ): NetworkState {
   const changes = { count: 0 };
-  const shared = { changes, rules: healthRulesOf(config.compat) };
+  const rules = healthRulesOf(config.compat);
   return {
-    members: config.upstreams.map((upstream, at) => createMember(upstream, at, shared)),
+    members: config.upstreams.map((upstream, at) => createMember(upstream, at, { changes, rules })),
     strategy: config.strategy,
     prefer: config.prefer,
     maxLagBlocks: config.maxLagBlocks,
@@ -73,6 +74,7 @@ export function createNetworkState(
     zone: zone !== undefined && config.upstreams.some((upstream) => upstream.zone === zone) ? zone : null,
     probed: config.probe !== null,
     rankingMaxAgeMs,
+    rules,
     changes,
     snapshot: null,
     standing: null,
@@ -90,7 +92,7 @@ export function adoptSnapshot(state: NetworkState, snapshot: Snapshot): void {
 export function replaceMembers(state: NetworkState, upstreams: readonly UpstreamConfig[]): void {
   const before = new Map(state.members.map((member) => [member.id, member]));
   state.members = upstreams.map((upstream, index) => {
-    const member = before.get(upstream.id) ?? createMember(upstream, index, state.changes);
+    const member = before.get(upstream.id) ?? createMember(upstream, index, state);
     member.index = index;
     return member;
   });
