@@ -53,6 +53,8 @@ export async function startBench(upstreams: Config[0], settings: Config[1] = {})
     const written = answer.body === null || Buffer.isBuffer(answer.body) ? answer.body : text(answer.body);
     // A broken body is told as what the client would have: nothing whole.
     const told = await Promise.resolve(written).then(String, () => 'cut');
+    // One turn later its connection may be used again.
+    await new Promise((resolve) => setImmediate(resolve));
     return { status: answer.status, tried: tried.join(''), text: told };
   }
   return {
