@@ -1,0 +1,52 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { EVM_READS, EVM_WRITES } from './evm.ts';
+import { EVM_RAW_WRITES, EVM_READS_OF_WRITES } from './evm-blocks.ts';
+import { rawTransactionOf, subjectIn, subjectOf } from './writes.ts';
+
+const ADDRESS = '0xE239cdc5fbe977a8a141B72194D3CF8c41bC5BC6';
+const HASH = `0x${'aB'.repeat(32)}`;
+
+describe('reads of what was written', () => {
+  test('are reads, and what they read was sent by a write', () => {
+    expect(EVM_READS_OF_WRITES.filter((method) => !EVM_READS.includes(method))).toEqual([]);
+    expect(EVM_RAW_WRITES.filter((method) => !EVM_WRITES.includes(method))).toEqual([]);
+  });
+
+  test.each<[string, unknown, string | null]>([
+    ['eth_getTransactionCount', [ADDRESS, 'pending'], ADDRESS.toLowerCase()],
+    ['eth_getTransactionByHash', [HASH], HASH.toLowerCase()],
+    ['eth_getTransactionReceipt', [HASH], HASH.toLowerCase()],
+    ['eth_getRawTransactionByHash', [HASH], HASH.toLowerCase()],
+    ['eth_getTransactionReceipt', ['0x12'], null],
+    ['eth_getTransactionReceipt', [HASH.replace('a', 'g')], null],
+    ['eth_getTransactionReceipt', [], null],
+    ['eth_getTransactionReceipt', { hash: HASH }, null],
+    ['eth_getTransactionReceipt', undefined, null],
+    ['eth_getBalance', [ADDRESS], null],
+  ])('%s %j is about %s', (method, params, expected) => {
+    expect(subjectOf(method, params)).toBe(expected);
+  });
+
+  test('take parameters of any shape', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...EVM_READS_OF_WRITES), fc.jsonValue(), (method, params) => {
+        expect(subjectOf(method, params) ?? HASH.toLowerCase()).toMatch(/^0x[0-9a-f]{40,64}$/);
+      }),
+    );
+  });
+
+  test('know a subject by its length and letters', () => {
+    expect(subjectIn(null)).toBeNull();
+    expect(subjectIn(HASH)).toBe(HASH.toLowerCase());
+    expect(subjectIn(`${HASH}0`)).toBeNull();
+  });
+});
+
+test('a raw transaction is the first parameter of the methods that send one', () => {
+  expect(rawTransactionOf('eth_sendRawTransaction', ['0x02f8'])).toBe('0x02f8');
+  expect(rawTransactionOf('eth_sendRawTransaction', ['02f8'])).toBeNull();
+  expect(rawTransactionOf('eth_sendRawTransaction', [`0x${'0'.repeat(2_200_000)}`])).toBeNull();
+  expect(rawTransactionOf('eth_sendRawTransaction', [7])).toBeNull();
+  expect(rawTransactionOf('eth_sendTransaction', ['0x02f8'])).toBeNull();
+});
