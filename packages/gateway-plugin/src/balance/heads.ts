@@ -1,0 +1,122 @@
+// Decides: the highest head that this replica has shown to clients, when it may fall, and how high an answer is believed.
+// Must not know: upstreams, answers. Numbers and instants are handed in.
+import { LRUCache } from 'lru-cache';
+
+/** What calls need of the chain: the upstream's head, or its finalized block, at or above these. */
+export interface BlockNeed {
+  /** 0: any. */
+  readonly head: number;
+  /** An upstream whose head was last seen before this instant may have reached it by now; 0: what was seen counts. */
+  readonly since: number;
+  /** 0: any. */
+  readonly finalized: number;
+}
+
+/** Blocks whose height is remembered by their hash: half a day of Ethereum, some 500 kB. */
+const HEIGHTS_MAX = 4096;
+
+/** How much faster than learned a chain may grow before a head is implausible; that of the sidecar. */
+const GROWTH_TOLERANCE = 3;
+
+/** Assumed until an interval is learned; that of the sidecar. */
+const UNLEARNED_INTERVAL_MS = 1000;
+
+export interface HeadsOptions {
+  readonly maxLagBlocks: number;
+  /** After this long every sample of a ranking is younger than what was seen before; probe interval + timeout. */
+  readonly settleMs: number;
+}
+
+/** A head that is believed, and when. */
+export interface Anchor {
+  readonly number: number;
+  readonly at: number;
+  readonly blockIntervalMs: number | null;
+}
+
+export class Heads {
+  readonly #options: HeadsOptions;
+  readonly #heights = new LRUCache<string, number>({ max: HEIGHTS_MAX });
+  readonly #watchers = new Set<(head: number) => void>();
+  #mark = 0;
+  #roseAt = 0;
+  #seenAt = 0;
+  /** Answers below the mark that were let through, because nobody had anything better. */
+  regressions = 0;
+
+  constructor(options: HeadsOptions) {
+    this.#options = options;
+  }
+
+  get settleMs(): number {
+    return this.#options.settleMs;
+  }
+
+  /** The highest head that was answered or read from a ranking; 0 for none. */
+  get mark(): number {
+    return this.#mark;
+  }
+
+  /** When the mark came to where it stands. */
+  get roseAt(): number {
+    return this.#roseAt;
+  }
+
+  /** A client was shown this head, or most upstreams have it. */
+  raise(head: number, now: number): void {
+    if (head < this.#mark) return;
+    if (head > this.#mark) this.#move(head, now);
+    this.#seenAt = now;
+  }
+
+  /**
+   * A head below the mark is all there is: the mark follows it only when it fell deeper than upstreams may lag, and
+   * nobody has shown the mark for so long that what still did would be known.
+   */
+  fall(head: number, now: number): void {
+    const { maxLagBlocks, settleMs } = this.#options;
+    if (this.#mark - head <= maxLagBlocks || now - this.#seenAt <= settleMs) return;
+    this.#move(head, now);
+    this.#seenAt = now;
+  }
+
+  #move(head: number, now: number): void {
+    this.#mark = head;
+    this.#roseAt = now;
+  }
+
+  /**
+   * The highest head that an answer is believed to show; infinite while nothing is known.
+   * @param ranked what the ranking believes, while it is fresh
+   */
+  ceiling(ranked: Anchor | null, now: number): number {
+    if (ranked === null && this.#mark === 0) return Number.POSITIVE_INFINITY;
+    const { number, at, blockIntervalMs } = ranked ?? {
+      number: this.#mark,
+      at: this.#seenAt,
+      blockIntervalMs: null,
+    };
+    const elapsedMs = now - at + this.#options.settleMs;
+    const growth = (GROWTH_TOLERANCE * elapsedMs) / (blockIntervalMs ?? UNLEARNED_INTERVAL_MS);
+    return number + this.#options.maxLagBlocks + growth;
+  }
+
+  learnHeight(hash: string, height: number): void {
+    this.#heights.set(hash, height);
+  }
+
+  heightOf(hash: string): number | null {
+    return this.#heights.get(hash) ?? null;
+  }
+
+  /** An upstream has this head: wakes those who wait for it. */
+  announce(head: number): void {
+    for (const watcher of this.#watchers) watcher(head);
+  }
+
+  /** Calls back for every head that an upstream has shown; gives back how to stop that. */
+  watch(watcher: (head: number) => void): () => void {
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
+  }
+}
