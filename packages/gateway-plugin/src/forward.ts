@@ -1,10 +1,14 @@
 // Decides: THE DATA PATH: read -> pick -> dispatch -> judge -> answer, or round again while judgement and budget allow.
 // Must not know: Fastify, Redis, the control path. Each step is a call to the leaf of that name.
 import type { ErrorCode } from '@rpc-balancer/shared';
+import { behindOf, needOf } from './balance/blocks.ts';
+import type { BlockNeed } from './balance/heads.ts';
 import type { Member } from './balance/member.ts';
-import { isRefusal, pick, type Refusal, refusal } from './balance/pick.ts';
+import { isRefusal, pick, type Refusal, refusal, type Wanted } from './balance/pick.ts';
+import { takerOf } from './balance/read-back.ts';
 import { markUnsupported } from './balance/unsupported.ts';
 import { readRequest } from './guard/read.ts';
+import { comingHead, headShown } from './upstream/await-head.ts';
 import { writeBatch } from './upstream/batch.ts';
 import { type AttemptNote, type Call, isAnswered, isOpen, isRepeatable } from './upstream/call.ts';
 import type { CancelReason } from './upstream/cancellation.ts';
@@ -16,6 +20,7 @@ import { relayAsNginx } from './upstream/nginx-relay.ts';
 import { ANSWERED } from './upstream/outcome.ts';
 import { race } from './upstream/race.ts';
 import { isForgiven } from './upstream/record.ts';
+import { letThrough, review } from './upstream/shown.ts';
 
 /** What a client asked, as plain data. */
 export interface Incoming extends PassedOn {
@@ -80,23 +85,26 @@ async function relay(exchange: Exchange, calls: readonly Call[], shape: 'single'
   const { network, now, cancellation } = exchange;
   const tried: Member[] = [];
   let forgiven = false;
+  let awaited = false;
   const attempts: AttemptNote[] = [];
   for (const call of calls) call.attempts = attempts;
   const tag = network.tagOf(calls[0]?.method ?? '') ?? null;
   for (let open = calls, triesLeft = network.config.tries; open.length > 0; open = open.filter(isOpen)) {
     if (cancellation.reason !== null) return abandon(cancellation.reason, open);
     const begunAt = now();
-    const wanted = {
-      tried,
-      tag,
-      methods: open.map(({ method }) => method),
-      answered: open.every(isAnswered),
-    };
+    const { wanted, need } = wishOf(network, open, { tried, tag }, begunAt);
     const member =
       triesLeft > 0
-        ? pick(network.state, wanted, begunAt, network.random)
+        ? (takerOf(network.state, open, wanted, begunAt) ??
+          pick(network.state, wanted, begunAt, network.random))
         : refusal(network.state, wanted, begunAt);
     if (isRefusal(member)) return giveUp(exchange, open, attempts.length, member);
+    const coming = awaited ? null : comingHead(network.state, member, need, tried, begunAt);
+    if (coming !== null) {
+      awaited = true;
+      await headShown(network.state, coming, cancellation);
+      continue;
+    }
 
     const single = shape === 'single' ? open[0] : undefined;
     const body = single ? single.bytes : writeBatch(open);
@@ -107,20 +115,19 @@ async function relay(exchange: Exchange, calls: readonly Call[], shape: 'single'
       kind,
       repeatable: open.every(isRepeatable),
       send: (to, onReply) => exchange.send(to, body, shape, onReply),
-      another() {
-        const other = pick(network.state, { ...wanted, tried: [...tried, member] }, now(), network.random);
-        return isRefusal(other) ? null : other;
-      },
+      another: () => secondFor(network, { ...wanted, tried: [...tried, member] }, now()),
       onLoser(loser, verdict) {
         tried.push(loser.member);
         attempts.push(exchange.settle(loser, verdict));
       },
     });
     const endedAt = now();
-    const verdict = single ? judgeSingle(reply, single, endedAt) : judgeBatch(reply, open, endedAt);
-    if (verdict === ANSWERED) network.lateness.durations.record(kind, endedAt - runner.begunAt);
-
+    const judged = single ? judgeSingle(reply, single, endedAt) : judgeBatch(reply, open, endedAt);
     const rest = reply.kind === 'answered' ? reply.rest : null;
+    const streamed = single !== undefined && rest !== null;
+    const answering = { network, member: runner.member, tried, now: endedAt, streamed };
+    const verdict = review(answering, open, judged);
+    if (judged === ANSWERED) network.lateness.durations.record(kind, endedAt - runner.begunAt);
     if (rest && single && verdict === ANSWERED) return exchange.open(rest, runner);
     rest?.discard();
     // One reset of a kept connection costs no try, and the same upstream may have the next.
@@ -134,6 +141,25 @@ async function relay(exchange: Exchange, calls: readonly Call[], shape: 'single'
       if (lacked === 'method') markUnsupported(runner.member, method, endedAt);
     }
   }
+}
+
+/** What the calls that are open want of the next upstream. */
+function wishOf(
+  network: Network,
+  open: readonly Call[],
+  { tried, tag }: Pick<Wanted, 'tried' | 'tag'>,
+  now: number,
+): { readonly wanted: Wanted; readonly need: BlockNeed | null } {
+  const need = needOf(network.state, open, now);
+  const behind = need === null ? [] : behindOf(network.state, need, tried, now);
+  const methods = open.map(({ method }) => method);
+  return { need, wanted: { tried, tag, methods, answered: open.every(isAnswered), behind } };
+}
+
+/** Who may be asked the same at the same time: not whoever would be first to say that it lacks the block. */
+function secondFor(network: Network, wanted: Wanted, now: number): Member | null {
+  const other = pick(network.state, wanted, now, network.random);
+  return isRefusal(other) || wanted.behind.includes(other) ? null : other;
 }
 
 /** The request is over: nothing further is sent. What is still open has not been sent, or may be sent again. */
@@ -153,6 +179,7 @@ function giveUp(
   exchange.reasons = reasons;
   if (code !== 'RPCB_ATTEMPTS_FAILED') exchange.retryAfterMs = retryAfterMs;
   fail(open, code);
+  for (const call of open) if (call.answer) letThrough(exchange.network, call, call.answer, exchange.now());
 }
 
 function fail(open: readonly Call[], code: ErrorCode): void {

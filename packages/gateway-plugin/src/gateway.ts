@@ -173,6 +173,7 @@ function openNetworks({
         onAttempt,
         onSecond,
         onEjection,
+        onWrite: () => {},
       }),
     ]),
   );

@@ -11,6 +11,7 @@ export function callOf(id: string | undefined, safety: Safety = 'read', method =
   return {
     method,
     safety,
+    view: null,
     bytes,
     id: readEnvelope(bytes)?.id ?? null,
     answer: null,

@@ -25,6 +25,7 @@ export function networkWith(
     onSecond: () => {},
     onEjection: () => {},
     ...given,
+    onWrite: () => {},
   });
   onTestFinished(() => network.close());
   return network;

@@ -1,6 +1,7 @@
 // Decides: the highest head that this replica has shown to clients, when it may fall, and how high an answer is believed.
 // Must not know: upstreams, answers. Numbers and instants are handed in.
 import { LRUCache } from 'lru-cache';
+import type { Snapshot } from './snapshot.ts';
 
 /** What calls need of the chain: the upstream's head, or its finalized block, at or above these. */
 export interface BlockNeed {
@@ -8,6 +9,8 @@ export interface BlockNeed {
   readonly head: number;
   /** An upstream whose head was last seen before this instant may have reached it by now; 0: what was seen counts. */
   readonly since: number;
+  /** False: the tier is not left for it. A node next door that is a block late is better than one that costs. */
+  readonly anyTier: boolean;
   /** 0: any. */
   readonly finalized: number;
 }
@@ -41,7 +44,7 @@ export class Heads {
   #mark = 0;
   #roseAt = 0;
   #seenAt = 0;
-  /** Answers below the mark that were let through, because nobody had anything better. */
+  /** How often the head went back for clients, because nobody had anything better. */
   regressions = 0;
 
   constructor(options: HeadsOptions) {
@@ -62,6 +65,22 @@ export class Heads {
     return this.#roseAt;
   }
 
+  /** A newer ranking: what most upstreams have is the mark, and what one of them has is worth waiting for. */
+  read({ ranking, acceptedAt }: Snapshot): void {
+    const { head, upstreams } = ranking;
+    if (head !== null) {
+      if (head.number >= this.#mark) this.raise(head.number, acceptedAt);
+      else if (this.fall(head.number, acceptedAt)) this.regressions++;
+    }
+    let highest = 0;
+    for (const { head: own, reason } of upstreams) {
+      if (own === null || reason === 'suspect' || reason === 'wrong_chain') continue;
+      if (own.hash !== null) this.learnHeight(own.hash, own.number);
+      highest = Math.max(highest, own.number);
+    }
+    this.announce(highest);
+  }
+
   /** A client was shown this head, or most upstreams have it. */
   raise(head: number, now: number): void {
     if (head < this.#mark) return;
@@ -71,13 +90,14 @@ export class Heads {
 
   /**
    * A head below the mark is all there is: the mark follows it only when it fell deeper than upstreams may lag, and
-   * nobody has shown the mark for so long that what still did would be known.
+   * nobody has shown the mark for so long that whoever still had it would be known. Says whether it fell.
    */
-  fall(head: number, now: number): void {
+  fall(head: number, now: number): boolean {
     const { maxLagBlocks, settleMs } = this.#options;
-    if (this.#mark - head <= maxLagBlocks || now - this.#seenAt <= settleMs) return;
+    if (this.#mark - head <= maxLagBlocks || now - this.#seenAt <= settleMs) return false;
     this.#move(head, now);
     this.#seenAt = now;
+    return true;
   }
 
   #move(head: number, now: number): void {

@@ -61,6 +61,9 @@ export interface Member {
   /** When this replica was last answered 401 or 403; 0 for never. */
   unauthorizedAt: number;
   requests: number;
+  /** The head that its own answers have shown, and when; 0 before the first. */
+  shownHead: number;
+  shownAt: number;
 }
 
 /** Attempts in flight over all replicas: own are exact, those elsewhere are what was last heard. */
@@ -114,5 +117,7 @@ export function createMember(
     silentUntil: 0,
     unauthorizedAt: 0,
     requests: 0,
+    shownHead: 0,
+    shownAt: 0,
   };
 }

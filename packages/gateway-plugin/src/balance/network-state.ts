@@ -11,6 +11,8 @@ import {
 import { isFailed, isResting, restEndsAt, trialWaitMs } from './ejection.ts';
 import { type Changes, createMember, isFull, type Member } from './member.ts';
 import { type HealthRules, healthRulesOf } from './rules.ts';
+import { Heads } from './heads.ts';
+import { RecentWrites } from './recent-writes.ts';
 import { isStale, probedReason, type Snapshot } from './snapshot.ts';
 
 /** Who may be picked, worked out by standing.ts. */
@@ -37,6 +39,10 @@ export interface NetworkState {
   readonly slowStartMs: number | null;
   /** Where this gateway stands; null when it does not say, or no upstream says. */
   readonly zone: string | null;
+  /** Whether the head that clients see may not go back. */
+  readonly monotonicHead: boolean;
+  readonly heads: Heads;
+  readonly writes: RecentWrites;
   /** False for `probe: off`: then only passive health speaks. */
   readonly probed: boolean;
   readonly rankingMaxAgeMs: number;
@@ -72,6 +78,12 @@ export function createNetworkState(
     fallbackLagBlocks: config.fallbackLagBlocks,
     slowStartMs: config.slowStart,
     zone: zone !== undefined && config.upstreams.some((upstream) => upstream.zone === zone) ? zone : null,
+    monotonicHead: config.monotonicHead,
+    heads: new Heads({
+      maxLagBlocks: config.maxLagBlocks,
+      settleMs: config.probe === null ? 0 : config.probe.interval + config.probe.timeout,
+    }),
+    writes: new RecentWrites(),
     probed: config.probe !== null,
     rankingMaxAgeMs,
     rules,
@@ -86,6 +98,7 @@ export function createNetworkState(
 export function adoptSnapshot(state: NetworkState, snapshot: Snapshot): void {
   state.snapshot = snapshot;
   state.changes.count++;
+  state.heads.read(snapshot);
 }
 
 /** From now on these are the network's upstreams. One whose id stays keeps its counts and its health. */

@@ -19,6 +19,8 @@ export interface Wanted {
   readonly methods: readonly string[];
   /** A node has said already that it cannot: an upstream of which the same is known is not worth another attempt. */
   readonly answered: boolean;
+  /** Members that do not have the block that is asked for, as far as is known. */
+  readonly behind: readonly Member[];
 }
 
 /** Nobody can be picked, and why. */
@@ -66,8 +68,8 @@ export function isRefusal(picked: Member | Refusal): picked is Refusal {
   return 'reasons' in picked;
 }
 
-function isUndemanding({ tried, tag }: Wanted, { conditional }: Standing): boolean {
-  return tried.length === 0 && tag === null && !conditional;
+function isUndemanding({ tried, tag, behind }: Wanted, { conditional }: Standing): boolean {
+  return tried.length === 0 && tag === null && behind.length === 0 && !conditional;
 }
 
 /** Looks at each member with the request's eyes; whoever has a soft reason only if nobody else is left. */
@@ -102,7 +104,7 @@ function reasonFor(
   state: NetworkState,
   { reasons }: Standing,
   member: Member,
-  { tag, methods }: Wanted,
+  { tag, methods, behind }: Wanted,
   now: number,
 ): Reason | null {
   const lasting = reasons[member.index] ?? null;
@@ -111,7 +113,9 @@ function reasonFor(
   if (tag !== null && !member.tags.has(tag) && state.members.some(({ tags }) => tags.has(tag)))
     return 'untagged';
   const lacks = member.unsupported.size > 0 && methods.some((method) => isUnsupported(member, method, now));
-  return lasting ?? (lacks ? 'unsupported' : null);
+  if (lasting !== null) return lasting;
+  if (lacks) return 'unsupported';
+  return behind.includes(member) ? 'behind_block' : null;
 }
 
 /** One reason per upstream that has one, as a request sees them, whatever it has tried before. */

@@ -10,17 +10,23 @@ export interface Snapshot {
   readonly upstreams: ReadonlyMap<string, RankedUpstream>;
   /** Since when each upstream has had its reason, or one that means the same here, without a break; by own clock. */
   readonly reasonSince: ReadonlyMap<string, number>;
+  /** What every upstream has that may be picked; -1 where one of them said nothing. */
+  readonly lowestHead: number;
+  readonly lowestFinalized: number;
 }
 
 /** The next snapshot, or null if the ranking is not newer: (epoch, seq) never goes down. */
 export function nextSnapshot(previous: Snapshot | null, ranking: Ranking, now: number): Snapshot | null {
   if (previous && !isNewer(ranking, previous.ranking)) return null;
   const excluded = ranking.upstreams.filter((upstream) => upstream.reason !== null);
+  const usable = ranking.upstreams.filter(({ reason }) => reason === null || isOutweighed(reason));
   return Object.freeze({
     ranking,
     acceptedAt: now,
     upstreams: new Map(ranking.upstreams.map((upstream) => [upstream.id, upstream])),
     reasonSince: new Map(excluded.map(({ id, reason }) => [id, sinceOf(previous, id, reason) ?? now])),
+    lowestHead: Math.min(...usable.map(({ head }) => head?.number ?? -1)),
+    lowestFinalized: Math.min(...usable.map(({ finalized }) => finalized ?? -1)),
   });
 }
 

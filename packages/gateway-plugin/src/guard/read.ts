@@ -1,7 +1,14 @@
 // Decides: whether a request body is JSON-RPC that may go to a node, and which calls it has.
 // Must not know: upstreams. Whatever is refused here has reached no node.
 import { isUtf8 } from 'node:buffer';
-import { BalancerError, isNestedDeeper, readElements, readEnvelope, type Safety } from '@rpc-balancer/shared';
+import {
+  BalancerError,
+  chainView,
+  isNestedDeeper,
+  readElements,
+  readEnvelope,
+  type Safety,
+} from '@rpc-balancer/shared';
 import type { Call } from '../upstream/call.ts';
 
 /** serde_json, which reth and anvil read with, refuses 128 levels; no API of ours needs twenty. */
@@ -64,11 +71,12 @@ function parse(body: Buffer | null): unknown {
 
 function readCall(bytes: Buffer, parsed: unknown, safetyOf: ReadOptions['safetyOf']): Call {
   const envelope = readEnvelope(bytes);
-  const { method } = (parsed ?? {}) as { method?: unknown }; // Any JSON value; only `method` is looked at.
+  const { method, params } = (parsed ?? {}) as { method?: unknown; params?: unknown }; // Any JSON value.
   const wrong = problemOf(envelope, method);
   return {
     method: typeof method === 'string' ? method : '',
     safety: wrong === null ? safetyOf(method as string) : 'unknown', // problemOf has checked that it is a string
+    view: wrong === null ? chainView(method as string, params) : null, // as above
     bytes,
     // A request that is none is answered even without an id (JSON-RPC 2.0 section 5: then the id is null).
     id: envelope?.id ?? null,

@@ -61,6 +61,16 @@ export function createMetrics(sources: MetricsSources, registry = new Registry()
     help: 'Rankings refused because they were no valid document',
     labelNames: ['network'],
   });
+  new Counter({
+    name: 'rpc_balancer_head_regressions_total',
+    help: 'How often the head went back for clients, because nobody had anything better',
+    labelNames: ['network'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, state } of sources.networks()) this.labels(name).inc(state.heads.regressions);
+    },
+  });
   registerGauges(sources, registers);
 
   const observers = new Map<string, Pick<Histogram.Internal<string>, 'observe'>>();

@@ -1,7 +1,7 @@
 // Decides: what one JSON-RPC call is between the client and the upstreams.
 // Must not know: HTTP, or who answers it.
 
-import type { ErrorCode, Safety, Span } from '@rpc-balancer/shared';
+import type { ChainView, ErrorCode, Safety, Span } from '@rpc-balancer/shared';
 import type { Outcome, Verdict } from './outcome.ts';
 
 /** One attempt, as an error tells of it. */
@@ -18,6 +18,8 @@ export interface Failure {
 export interface Call {
   readonly method: string;
   readonly safety: Safety;
+  /** What it has to do with the head of the chain; null for nothing. */
+  readonly view: ChainView | null;
   /** The call as the client wrote it. */
   readonly bytes: Buffer;
   /** Where the id stands in `bytes`; null for a notification. */

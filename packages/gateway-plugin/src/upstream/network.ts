@@ -31,6 +31,16 @@ export type AttemptListener = (network: string, upstream: string, outcome: Outco
 /** Told when a second upstream was asked the same, and why. */
 export type SecondListener = (network: string, cause: Cause) => void;
 
+/** A signed transaction that an upstream has taken. */
+export interface TakenWrite {
+  readonly network: Network;
+  readonly upstream: string;
+  readonly hash: string;
+  readonly raw: string;
+}
+
+export type WriteListener = (write: TakenWrite) => void;
+
 /** Told when real traffic has taken an upstream out, and when a trial has let it back in. */
 export type EjectionListener = (network: string, upstream: string, ejected: boolean) => void;
 
@@ -55,6 +65,7 @@ export interface Network {
   readonly onAttempt: AttemptListener;
   readonly onSecond: SecondListener;
   readonly onEjection: EjectionListener;
+  readonly onWrite: WriteListener;
   close(): Promise<void>;
 }
 
@@ -71,11 +82,12 @@ export interface NetworkOptions {
   readonly onAttempt: AttemptListener;
   readonly onSecond: SecondListener;
   readonly onEjection: EjectionListener;
+  readonly onWrite: WriteListener;
 }
 
 export function openNetwork(options: NetworkOptions): Network {
   const { name, config, limits, rankingMaxAgeMs, zone, resolver, random, log } = options;
-  const { onAttempt, onSecond, onEjection } = options;
+  const { onAttempt, onSecond, onEjection, onWrite } = options;
   const state = createNetworkState(config, { rankingMaxAgeMs, zone });
   const pools = new Pools();
   const names = createNames({ network: name, config, resolver, log, onChange: replaceUpstreams });
@@ -111,6 +123,7 @@ export function openNetwork(options: NetworkOptions): Network {
     onAttempt,
     onSecond,
     onEjection,
+    onWrite,
     async close() {
       names.close();
       await pools.destroy();

@@ -84,6 +84,8 @@ function verdict(outcome: Outcome, facts: Partial<Omit<Verdict, 'outcome'>> = {}
 export const ANSWERED = verdict('answered');
 /** A large answer that broke off after its beginning had been passed on. */
 export const CUT = verdict('failed');
+/** An answer that is right for this node's head, but not for the network's. */
+export const BEHIND = verdict('unable');
 export const ABORTED = verdict('aborted');
 /** Nothing came for longer than `silence` allows, and somebody else was asked. */
 export const SILENT = verdict('timed_out');

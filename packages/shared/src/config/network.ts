@@ -123,6 +123,8 @@ const fields = section({
   compat: offOr(z.enum(['nginx'], { error: (issue) => `expected off or nginx${got(issue.input)}` })).default(
     null,
   ),
+  /** `on`: the head that clients see does not go back. */
+  monotonicHead: onOff().default(true),
   /** The local tier is left when all of it is more than this behind. `off`: when nobody in it is eligible. */
   fallbackLagBlocks: offOr(whole(0, 1_000_000)).default(null),
   /** Time in which an upstream that comes back climbs to its full weight. */

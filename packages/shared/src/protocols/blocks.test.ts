@@ -54,6 +54,8 @@ describe('the block that a call names', () => {
     ['eth_getBalance', ['0xab', ''], null],
     ['eth_getBalance', ['0xab', '0x'], null],
     ['eth_getBalance', ['0xab', '0xzz'], null],
+    ['eth_getBalance', ['0xab', '0x01'], null],
+    ['eth_getBalance', ['0xab', '0x0'], number(0)],
     ['eth_getBalance', ['0xab', `0x${'f'.repeat(13)}`], number(2 ** 52 - 1)],
     ['eth_getBalance', ['0xab', `0x${'f'.repeat(14)}`], null],
     ['eth_getBalance', ['0xab', `0x${'f'.repeat(65)}`], null],

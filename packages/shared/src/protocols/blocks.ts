@@ -60,7 +60,7 @@ function fromText(text: string): NamedBlock | null {
   if (text === 'latest') return LATEST;
   if (text.charCodeAt(0) === 0x30) {
     if (text.length <= QUANTITY_CHARS_MAX)
-      return /^0x[0-9a-f]+$/i.test(text) ? fromNumber(Number(text)) : null;
+      return /^0x(?:0|[1-9a-f][0-9a-f]*)$/i.test(text) ? fromNumber(Number(text)) : null;
     const isHash = text.length === HASH_CHARS && /^0x[0-9a-f]+$/i.test(text);
     return isHash ? { number: null, hash: text.toLowerCase(), tag: null } : null;
   }

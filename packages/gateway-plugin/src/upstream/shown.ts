@@ -1,0 +1,143 @@
+// Decides: what answers tell of their upstream's head, and which of them would let the head go back for clients.
+// Must not know: pick, tries. Answers are looked at, never changed.
+import { subjectIn } from '@rpc-balancer/shared';
+import { isSomewhere, rankedHead } from '../balance/blocks.ts';
+import type { Member } from '../balance/member.ts';
+import type { NetworkState } from '../balance/network-state.ts';
+import type { Call } from './call.ts';
+import type { Network } from './network.ts';
+import { ANSWERED, BEHIND, type Verdict } from './outcome.ts';
+
+/** What an answer says of a block. */
+interface ShownBlock {
+  readonly number: number;
+  readonly hash: string | null;
+}
+
+/** Nodes write a block's header first, and number and hash within its first two kilobytes. */
+const LOOKED_AT_BYTES = 4096;
+
+const PATTERNS = {
+  number: /"result"\s*:\s*"(0x[0-9a-f]{1,13})"/i,
+  block: /"number"\s*:\s*"(0x[0-9a-f]{1,13})"/i,
+} as const;
+const HASH = /"hash"\s*:\s*"(0x[0-9a-f]{64})"/i;
+const NOTHING = /"result"\s*:\s*null/;
+
+function shownIn(answer: Buffer, call: Call): ShownBlock | null {
+  const shown = call.view?.shown;
+  if (!shown) return null;
+  const text = answer.toString('latin1', 0, LOOKED_AT_BYTES);
+  const number = PATTERNS[shown].exec(text)?.[1];
+  if (number === undefined) return null;
+  return { number: Number(number), hash: HASH.exec(text)?.[1]?.toLowerCase() ?? null };
+}
+
+export interface Answering {
+  readonly network: Network;
+  readonly member: Member;
+  readonly tried: readonly Member[];
+  readonly now: number;
+  /** The answer is larger than what is held, so that it is lost when another upstream is asked. */
+  readonly streamed: boolean;
+}
+
+/**
+ * Learns from the answers of an attempt, and opens each call again whose answer is below what clients were shown: another
+ * upstream may do better. Until one does, it stays the last resort.
+ */
+export function review(answering: Answering, calls: readonly Call[], verdict: Verdict): Verdict {
+  let reopened = false;
+  for (const call of calls) {
+    if (call.view === null || call.answer === null) continue;
+    const { answer } = call;
+    noteReadBack(answering, call, answer);
+    const shown = shownIn(answer, call);
+    if (isTooLow(answering, call, answer, shown)) {
+      reopen(answering, call, answer, shown);
+      reopened = true;
+    } else if (shown !== null) learn(answering, call, shown);
+  }
+  return reopened && calls.every(({ answer }) => answer === null) && verdict === ANSWERED ? BEHIND : verdict;
+}
+
+/** Or too high to be true, which would make every other upstream look late. */
+function isTooLow(answering: Answering, call: Call, answer: Buffer, shown: ShownBlock | null): boolean {
+  const { network, now } = answering;
+  const { state } = network;
+  const named = call.view?.named;
+  if (!named || !call.view?.shown || !state.monotonicHead || !mayDoBetter(answering)) return false;
+  if (named.tag === 'latest' && shown !== null)
+    return shown.number < state.heads.mark || shown.number > ceilingOf(state, now);
+  const { number } = named;
+  const isMissing =
+    number !== null && shown === null && NOTHING.test(answer.toString('latin1', 0, LOOKED_AT_BYTES));
+  return isMissing && state.heads.mark > 0 && number <= state.heads.mark;
+}
+
+function ceilingOf(state: NetworkState, now: number): number {
+  return state.heads.ceiling(rankedHead(state, now), now);
+}
+
+/** A held answer is kept meanwhile; a streamed one is given up only for an upstream that is known to be there. */
+function mayDoBetter({ network, member, tried, now, streamed }: Answering): boolean {
+  const { state } = network;
+  if (!streamed) return state.members.length > 1;
+  const need = { head: state.heads.mark, since: 0, finalized: 0, anyTier: true };
+  return isSomewhere(state, need, [...tried, member], now);
+}
+
+function reopen(
+  { member, network, now, streamed }: Answering,
+  call: Call,
+  answer: Buffer,
+  shown: ShownBlock | null,
+): void {
+  call.answer = null;
+  if (shown !== null && shown.number <= ceilingOf(network.state, now)) noteHead(member, shown.number, now);
+  if (streamed) return;
+  const before = call.lastResort === null ? null : shownIn(call.lastResort, call);
+  if (call.lastResort === null || (before?.number ?? 0) <= (shown?.number ?? 0)) call.lastResort = answer;
+}
+
+function noteHead(member: Member, head: number, now: number): void {
+  member.shownHead = head;
+  member.shownAt = now;
+}
+
+function learn({ network, member, now }: Answering, call: Call, { number, hash }: ShownBlock): void {
+  const { state } = network;
+  const tag = call.view?.named?.tag ?? null;
+  // A pending block is not there yet.
+  if (tag === 'pending' || number > ceilingOf(state, now)) return;
+  if (tag === 'latest' || number >= member.shownHead) noteHead(member, number, now);
+  if (hash !== null) state.heads.learnHeight(hash, number);
+  state.heads.raise(number, now);
+  state.heads.announce(number);
+}
+
+/** The last resort became the answer: nobody had anything better. */
+export function letThrough({ state }: Network, call: Call, answer: Buffer, now: number): void {
+  const shown = shownIn(answer, call);
+  if (shown === null || !state.monotonicHead || call.view?.named?.tag !== 'latest') return;
+  if (shown.number < state.heads.mark) {
+    state.heads.regressions++;
+    state.heads.fall(shown.number, now);
+  } else if (rankedHead(state, now) === null) state.heads.raise(shown.number, now); // Nobody says that it is too high.
+}
+
+/** A transaction was sent: its sender reads it where it is. Or another upstream has it by now. */
+function noteReadBack({ network, member, now }: Answering, call: Call, answer: Buffer): void {
+  const { state } = network;
+  if (call.view?.raw) {
+    const hash = subjectIn(
+      /"result"\s*:\s*"(0x[0-9a-f]{64})"/i.exec(answer.toString('latin1', 0, LOOKED_AT_BYTES))?.[1] ?? null,
+    );
+    if (hash === null) return;
+    state.writes.note([hash], member.id, state.heads.mark, now);
+    network.onWrite({ network, upstream: member.id, hash, raw: call.view.raw });
+  } else if (call.view?.subject && /"result"\s*:\s*\{/.test(answer.toString('latin1', 0, LOOKED_AT_BYTES))) {
+    if (state.writes.takerOf(call.view.subject, state.heads.mark, now) !== member.id)
+      state.writes.forget(call.view.subject);
+  }
+}
