@@ -78,7 +78,9 @@ function candidates(state: NetworkState, standing: Standing, wanted: Wanted, now
   const reasons = new Map(open.map((member) => [member, reasonFor(state, standing, member, wanted, now)]));
   const having = (admits: (reason: Reason | null) => boolean) =>
     open.filter((member) => admits(reasons.get(member) ?? null));
-  const bearable = having((reason) => isBearable(state, reason));
+  const bearable = having((reason) => isBearable(state, reason)).filter(
+    (member) => !wanted.behind.includes(member),
+  );
   const mayHelp = (reason: Reason | null) => reason === null || isSoft(reason, wanted);
   for (const admits of [
     isNull,

@@ -1,0 +1,167 @@
+// Nodes at different heights behind a real gateway: who is asked for a block.
+import { describe, expect, test } from 'vitest';
+import type { FakeNode, FakeNodeOptions } from '../../../test/kit/fake-node.ts';
+import { waitFor } from '../../../test/kit/wait.ts';
+import { type Front, type FrontOptions, startFront, startNodes } from './front.ts';
+
+const HEAD = 1000;
+const hex = (height: number) => `0x${height.toString(16)}`;
+
+/** As often as the schema lets probes come. */
+const PROBED = { probe: { interval: '100ms' } } as const;
+
+interface Bench {
+  readonly front: Front;
+  readonly nodes: readonly FakeNode[];
+}
+
+/** Nodes `a`, `b`, `c` …; resolves when the gateway knows their heads. */
+async function startBench(scripts: readonly FakeNodeOptions[], options: FrontOptions = {}): Promise<Bench> {
+  const nodes = await startNodes(...scripts);
+  const front = await startFront(nodes, { ...options, network: { ...PROBED, ...options.network } });
+  const known = () => nodes.every((node, at) => front.upstream(idOf(at)).head === node.head);
+  await waitFor(known, { what: 'the gateway to know the heads' });
+  return { front, nodes };
+}
+
+const idOf = (at: number) => String.fromCharCode(97 + at);
+
+describe('incident 8: a call that names a block', () => {
+  const ADDRESS = '0x00000000000000000000000000000000000000aa';
+  test.each<[string, unknown[]]>([
+    ['eth_getLogs', [{ fromBlock: hex(1), toBlock: hex(HEAD) }]],
+    ['eth_getLogs', [{ fromBlock: hex(HEAD), toBlock: 'latest' }]],
+    ['eth_getBalance', [ADDRESS, hex(HEAD)]],
+    ['eth_call', [{ to: ADDRESS }, { blockNumber: hex(HEAD) }]],
+    ['eth_getBlockByNumber', [hex(HEAD), false]],
+  ])('reaches no node below it while one has it: %s %j', async (method, params) => {
+    const { front, nodes } = await startBench([{ head: HEAD }, { head: HEAD - 2 }, { head: HEAD }]);
+    const [, behind] = nodes as [FakeNode, FakeNode];
+    for (const node of nodes) node.clear();
+    const asked: number[] = [];
+    behind.answer = (call) => {
+      if (call.method === method && JSON.stringify(call.params) === JSON.stringify(params)) asked.push(1);
+      return undefined;
+    };
+    for (let at = 0; at < 20; at++) expect((await front.call(method, params)).json.result).toBeDefined();
+    expect(asked).toEqual([]);
+  });
+
+  test('of any node is answered by every node', async () => {
+    const { front, nodes } = await startBench([{ head: HEAD }, { head: HEAD - 2 }, { head: HEAD }]);
+    for (let at = 0; at < 30; at++) await front.call('eth_getBalance', [ADDRESS, hex(HEAD - 2)]);
+    expect(nodes.map((node) => node.hits('eth_getBalance'))).toEqual([10, 10, 10]);
+  });
+
+  test('goes to a worse tier rather than to a node that lacks it', async () => {
+    const upstreams = [{}, { tier: 'fallback' as const }];
+    const { front, nodes } = await startBench([{ head: HEAD - 2 }, { head: HEAD }], { upstreams });
+    await front.call('eth_getBalance', [ADDRESS, hex(HEAD)]);
+    await front.call('eth_getBalance', [ADDRESS, 'latest']);
+    expect(nodes.map((node) => node.hits('eth_getBalance'))).toEqual([1, 1]);
+  });
+
+  test('is sent to the nearest node when nobody is known to have it, and its answer is passed on', async () => {
+    const { front, nodes } = await startBench([{ head: HEAD - 4 }, { head: HEAD }, { head: HEAD - 4 }]);
+    for (let at = 0; at < 5; at++) await front.call('eth_getBalance', [ADDRESS, hex(HEAD + 1000)]);
+    expect(nodes.map((node) => node.hits('eth_getBalance'))).toEqual([0, 5, 0]);
+  });
+
+  test('takes its whole batch to where the highest block of the batch is', async () => {
+    const { front, nodes } = await startBench([{ head: HEAD - 2 }, { head: HEAD }, { head: HEAD - 1 }]);
+    const elements = [HEAD - 2, HEAD, HEAD - 1].map((height, id) => ({
+      jsonrpc: '2.0',
+      id,
+      method: 'eth_getBalance',
+      params: [ADDRESS, hex(height)],
+    }));
+    for (let at = 0; at < 5; at++) await front.send('/net', JSON.stringify(elements));
+    expect(nodes.map((node) => node.hits('eth_getBalance'))).toEqual([0, 15, 0]);
+  });
+
+  test('by its hash goes where its number is, once an answer has shown the two together', async () => {
+    const { front, nodes } = await startBench([{ head: HEAD }, { head: HEAD - 2 }, { head: HEAD - 2 }]);
+    const { result } = (await front.call('eth_getBlockByNumber', [hex(HEAD - 1), false])).json;
+    for (let at = 0; at < 12; at++) await front.call('eth_getLogs', [{ blockHash: result.hash }]);
+    expect(nodes.map((node) => node.hits('eth_getLogs'))).toEqual([12, 0, 0]);
+  });
+
+  test('as finalized goes to nodes that have finalized what the network has', async () => {
+    const { front, nodes } = await startBench([{ head: HEAD }, { head: HEAD }, { head: HEAD - 2 }]);
+    for (let at = 0; at < 12; at++) await front.call('eth_getBalance', [ADDRESS, 'finalized']);
+    expect(nodes.map((node) => node.hits('eth_getBalance'))).toEqual([6, 6, 0]);
+  });
+
+  test('that a node should have, but lacks, is asked elsewhere', async () => {
+    const { front, nodes } = await startBench([{ head: HEAD }, { head: HEAD }]);
+    const [liar] = nodes as [FakeNode];
+    liar.answer = ({ params }) => ((params as unknown[])[0] === hex(HEAD - 3) ? { result: null } : undefined);
+    for (let at = 0; at < 6; at++) {
+      const { json } = await front.call('eth_getBlockByNumber', [hex(HEAD - 3), false]);
+      expect(json.result.number).toBe(hex(HEAD - 3));
+    }
+    expect(front.upstream('a')).toMatchObject({ fails: 0, reason: null });
+  });
+});
+
+describe('a block that was just announced', () => {
+  test('is waited for until a node has it', async () => {
+    const { front, nodes } = await startBench([{ head: HEAD }, { head: HEAD - 1 }]);
+    const [first, second] = nodes as [FakeNode, FakeNode];
+    const answer = front.call('eth_getBlockByNumber', [hex(HEAD + 1), false]);
+    await front.call('eth_chainId');
+    expect(first.requests.concat(second.requests).some(({ body }) => body.includes(hex(HEAD + 1)))).toBe(
+      false,
+    );
+    second.head = HEAD + 1;
+    expect((await answer).json.result.number).toBe(hex(HEAD + 1));
+    expect(first.requests.some(({ body }) => body.includes(hex(HEAD + 1)))).toBe(false);
+  });
+
+  test('is waited for no longer than a second', async () => {
+    const { front } = await startBench([{ head: HEAD }, { head: HEAD }]);
+    const begunAt = performance.now();
+    expect((await front.call('eth_getBlockByNumber', [hex(HEAD + 3), false])).json.result).toBeNull();
+    expect(performance.now() - begunAt).toBeLessThan(2000);
+    expect(performance.now() - begunAt).toBeGreaterThan(900);
+  });
+
+  test('is not waited for beyond the deadline', async () => {
+    const { front } = await startBench([{ head: HEAD }], {
+      network: { connectTimeout: '50ms', readTimeout: '100ms', deadline: '200ms', deadlines: {} },
+    });
+    const { json } = await front.call('eth_getBlockByNumber', [hex(HEAD + 1), false]);
+    expect(json.error.data.code).toBe('RPCB_DEADLINE');
+  });
+
+  test('is shown by the answer to another call', async () => {
+    const { front, nodes } = await startBench([{ head: HEAD }], { network: { probe: { interval: '1h' } } });
+    const [node] = nodes as [FakeNode];
+    const answer = front.call('eth_getBlockByNumber', [hex(HEAD + 1), false]);
+    node.head = HEAD + 1;
+    await front.call('eth_blockNumber');
+    expect((await answer).json.result.number).toBe(hex(HEAD + 1));
+  });
+
+  test('is not waited for when it is too far ahead to be one', async () => {
+    const { front } = await startBench([{ head: HEAD }]);
+    const begunAt = performance.now();
+    expect((await front.call('eth_getBlockByNumber', [hex(HEAD + 4), false])).json.result).toBeNull();
+    expect(performance.now() - begunAt).toBeLessThan(900);
+  });
+});
+
+describe('incident 5: a node whose head is unknown', () => {
+  test('is asked for a block after those that have it, and before those that lack it', async () => {
+    const nodes = await startNodes({ head: HEAD }, { head: HEAD }, { head: HEAD });
+    const front = await startFront(nodes);
+    expect((await front.call('eth_blockNumber')).json.result).toBe(hex(HEAD));
+    const shown = nodes.findIndex((node) => node.hits() > 0);
+    const hits = () => nodes.map((node) => node.hits('eth_getBalance'));
+    for (let at = 0; at < 6; at++) await front.call('eth_getBalance', ['0xaa', hex(HEAD)]);
+    expect(hits()[shown]).toBe(6);
+    for (let at = 0; at < 6; at++) await front.call('eth_getBalance', ['0xaa', hex(HEAD + 1)]);
+    expect(hits()[shown]).toBe(6);
+    expect(hits().toSorted()).toEqual([3, 3, 6]);
+  });
+});
