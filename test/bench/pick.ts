@@ -7,7 +7,7 @@ import { validateConfig } from '../../packages/shared/src/index.ts';
 import { createRandom } from '../kit/clock.ts';
 
 const STRATEGIES = ['least_conn', 'round_robin', 'latency', 'single_best'] as const;
-const WANTED: Wanted = { tried: [], tag: null, methods: ['eth_call'], answered: false };
+const WANTED: Wanted = { tried: [], tag: null, methods: ['eth_call'], answered: false, behind: [] };
 
 function stateOf(strategy: (typeof STRATEGIES)[number], count: number) {
   const { networks } = validateConfig({

@@ -45,7 +45,13 @@ export { createRedactor, foreignText, HIDDEN, redactUrl } from './redact.ts';
 export { createMemoryStore } from './store/memory.ts';
 export type { Client as RedisClient } from './store/redis/client.ts';
 export { createRedisStore, type RedisStoreOptions } from './store/redis/store.ts';
-export type { Lease, PublishResult, Store, StoreHealth } from './store/store.ts';
+export {
+  type Lease,
+  type PublishResult,
+  RECENT_WRITES_MAX,
+  type Store,
+  type StoreHealth,
+} from './store/store.ts';
 export type { StoreEvent } from './wire/events.ts';
 export {
   decodeRanking,
@@ -57,3 +63,4 @@ export {
   type Ranking,
   type RankingDraft,
 } from './wire/ranking.ts';
+export { decodeRecentWrite, type RecentWrite } from './wire/recent-write.ts';

@@ -3,6 +3,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { waitFor } from '../../../test/kit/wait.ts';
 import { decodeRanking, type Lease, type Ranking, type Store, type StoreEvent } from '../src/index.ts';
+import { writesConformance } from './writes-conformance.ts';
 
 export interface Harness {
   /** One more view of the same data, as another process has it. */
@@ -259,6 +260,8 @@ export function storeConformance(name: string, start: () => Promise<Harness>): v
       expect(await bert.readRanking('other')).toBeNull();
       expect(await bert.acquire('other', 'bert', LONG_MS)).not.toBeNull();
     });
+
+    writesConformance({ openTwo, listen, advance: (ms) => harness.advance(ms) });
 
     test('somebody who no longer listens hears nothing more', async () => {
       const { anna, bert } = openTwo();

@@ -9,6 +9,7 @@ import { rankingOf } from './store-conformance.ts';
 const LEASE = 'rpcb:{test:main}:lease';
 const EPOCH = 'rpcb:{test:main}:epoch';
 const RANKING = 'rpcb:{test:main}:ranking';
+const WRITES = 'rpcb:{test:main}:writes';
 const TTL_MS = 30_000;
 
 /** More than any clock says for 200 years, and 16 digits, which Lua prints as 9e+15 by itself. */
@@ -256,4 +257,33 @@ test('an epoch rises over a restart that loses everything', async () => {
   expect(after.epoch).toBeGreaterThan(before?.epoch ?? Number.POSITIVE_INFINITY);
   await other.close();
   await lost.stop();
+});
+
+describe('note-write', () => {
+  test('keeps each write until its own end, and all of them no longer than the last', async () => {
+    await store.noteWrite('main', { upstream: 'a', subjects: ['0x1'] }, TTL_MS);
+    expectTtl(await ttlOf(WRITES), TTL_MS);
+    const [, score] = ([] as unknown[]).concat(
+      await server.cli('zrangebyscore', WRITES, '-inf', '+inf', 'withscores'),
+    );
+    expectTtl(Number(score) - (await serverTime()), TTL_MS);
+    expect(String(score)).toMatch(/^\d+$/);
+  });
+
+  test('forgets writes whose time is over', async () => {
+    await server.cli('zadd', WRITES, 1, '{"upstream":"a","subjects":["0xold"]}');
+    expect(await store.readWrites('main')).toEqual([]);
+    await store.noteWrite('main', { upstream: 'a', subjects: ['0x1'] }, TTL_MS);
+    expect(await server.cli('zcard', WRITES)).toBe(1);
+  });
+
+  test('says what is wrong when something else has its name', async () => {
+    await server.cli('set', WRITES, 'x');
+    await expect(store.noteWrite('main', { upstream: 'a', subjects: ['0x1'] }, TTL_MS)).rejects.toMatchObject(
+      {
+        code: 'RPCB_STORE',
+      },
+    );
+    await expect(store.readWrites('main')).rejects.toMatchObject({ code: 'RPCB_STORE' });
+  });
 });

@@ -1,6 +1,7 @@
 // Decides: how it is told which upstream a call would go to, and why each of the others would not get it.
 // Must not know: HTTP. It asks the same `pick` as the data path, on a copy, so that it cannot say anything else.
-import type { Reason, Tier } from '@rpc-balancer/shared';
+import { chainView, type Reason, type Tier } from '@rpc-balancer/shared';
+import { behindOf, needOf } from '../balance/blocks.ts';
 import { loadOf } from '../balance/member.ts';
 import { isRefusal, preview, reasonsFor, type Wanted } from '../balance/pick.ts';
 import { standingOf } from '../balance/standing.ts';
@@ -35,9 +36,17 @@ export interface Explanation {
   readonly upstreams: readonly ExplainedUpstream[];
 }
 
-export function explain(network: Network, method: string, now: number): Explanation {
+export function explain(network: Network, method: string, now: number, params: unknown = []): Explanation {
   const { name, state, safetyOf, tagOf, random } = network;
-  const wanted: Wanted = { tried: [], tag: tagOf(method) ?? null, methods: [method], answered: false };
+  const need = needOf(state, [{ view: chainView(method, params), lastResort: null }], now);
+  const behind = need === null ? [] : behindOf(state, need, [], now);
+  const wanted: Wanted = {
+    tried: [],
+    tag: tagOf(method) ?? null,
+    methods: [method],
+    answered: false,
+    behind,
+  };
   const found = preview(state, wanted, now, random);
   const reasons = reasonsFor(state, wanted, now);
   const { first } = standingOf(state, now);

@@ -3,6 +3,7 @@
 
 import type { StoreEvent } from '../wire/events.ts';
 import type { Ranking } from '../wire/ranking.ts';
+import type { RecentWrite } from '../wire/recent-write.ts';
 
 /** The right to publish the ranking of one network, for a time. */
 export interface Lease {
@@ -23,11 +24,22 @@ export interface StoreHealth {
   readonly evictionRisk: string | null;
 }
 
+/** Most recent writes kept of a network; the oldest go first. */
+export const RECENT_WRITES_MAX = 1000;
+
+/** Which upstream took a transaction lately, so that its sender reads it back at every gateway. */
+export interface WriteSharing {
+  /** Keeps a write for a time and tells it to those who listen. */
+  noteWrite(network: string, write: RecentWrite, ttlMs: number): Promise<void>;
+  /** The writes whose time is not over; texts still to be checked by `decodeRecentWrite`. */
+  readWrites(network: string): Promise<readonly string[]>;
+}
+
 /**
  * Every method but `health` and `subscribe` rejects with a BalancerError `RPCB_STORE` while the store is out of reach.
  * The two implementations pass one conformance suite.
  */
-export interface Store {
+export interface Store extends WriteSharing {
   readonly kind: 'memory' | 'redis';
   /** Takes the lease if nobody holds it; null if somebody does. */
   acquire(network: string, holder: string, ttlMs: number): Promise<Lease | null>;

@@ -5,6 +5,7 @@ import { decodeEvent, type StoreEvent } from './events.ts';
 test.each<StoreEvent>([
   { type: 'ranking', network: 'main', epoch: 5, seq: 7 },
   { type: 'released', network: 'main' },
+  { type: 'written', network: 'main', upstream: 'a', subjects: ['0x1', '0x2'] },
 ])('an event comes back as it went: $type', (event) => {
   expect(decodeEvent(JSON.stringify(event))).toEqual(event);
 });
@@ -14,6 +15,7 @@ test.each([
   ['nothing', ''],
   ['an event of a later version', '{"type":"hologram","network":"main"}'],
   ['an event without its token', '{"type":"ranking","network":"main"}'],
+  ['a write of many', `{"type":"written","network":"main","upstream":"a","subjects":["1","2","3"]}`],
   ['an endless network', `{"type":"released","network":"${'x'.repeat(65)}"}`],
   ['an endless event', `{"type":"released","network":"main","x":"${'x'.repeat(1000)}"}`],
 ])('%s is none of ours', (_, text) => {

@@ -1,13 +1,15 @@
 // Decides: what is said on the events channel.
 // Must not know: how it travels. A lost event is repaired by a slow poll.
 import { z } from 'zod';
+import { recentWriteSchema } from './recent-write.ts';
 
 const eventSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('ranking'), network: z.string().max(64), epoch: z.number(), seq: z.number() }),
   z.object({ type: z.literal('released'), network: z.string().max(64) }),
+  recentWriteSchema.extend({ type: z.literal('written'), network: z.string().max(64) }),
 ]);
 
-/** `ranking`: a newer one was published. `released`: the lease of a network is free. */
+/** `ranking`: a newer one was published. `released`: the lease of a network is free. `written`: an upstream took a transaction. */
 export type StoreEvent = z.output<typeof eventSchema>;
 
 /** Longest event that is read. */

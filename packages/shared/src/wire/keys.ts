@@ -13,12 +13,19 @@ export interface NetworkKeys {
   readonly epoch: string;
   /** Hash of epoch, seq and document; expires with the ranking's age. */
   readonly ranking: string;
+  /** Sorted set of recent writes by the end of their time; expires with the last of them. */
+  readonly writes: string;
 }
 
 /** All keys of a network carry the same hash tag, so that one script may touch them in a Redis Cluster. */
 export function networkKeys({ prefix, clusterId }: KeyOptions, network: string): NetworkKeys {
   const tagged = `${prefix}:{${clusterId}:${network}}`;
-  return { lease: `${tagged}:lease`, epoch: `${tagged}:epoch`, ranking: `${tagged}:ranking` };
+  return {
+    lease: `${tagged}:lease`,
+    epoch: `${tagged}:epoch`,
+    ranking: `${tagged}:ranking`,
+    writes: `${tagged}:writes`,
+  };
 }
 
 /** One channel for each cluster, so that nobody gets another cluster's traffic. */

@@ -18,6 +18,7 @@ import { createHealth } from './health.ts';
 import { createLink, Unusable } from './link.ts';
 import { openSubscription, type Subscription } from './subscription.ts';
 import { clientTarget, configTarget } from './target.ts';
+import { createRedisWrites } from './writes.ts';
 
 /** While something is wrong, a server that answers again is noticed within this time. */
 const CHECK_INTERVAL_MS = 1000;
@@ -170,6 +171,11 @@ export function createRedisStore(options: RedisStoreOptions): Store {
       const answer = await run('publish', () => script(publish, [keys.lease, keys.ranking], args), false);
       return answer === 1 ? 'accepted' : 'fenced';
     },
+    ...createRedisWrites(
+      (step, ...rest) => run(step, () => script(...rest)),
+      (network) => networkKeys(options, network).writes,
+      channel,
+    ),
     readRanking(network) {
       const { ranking } = networkKeys(options, network);
       return run('read', () => commands.hget(ranking, 'doc'));
