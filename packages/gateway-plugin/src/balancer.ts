@@ -4,7 +4,7 @@ import { BalancerError, readEnvelope, type StoreHealth } from '@rpc-balancer/sha
 import { forward } from './forward.ts';
 import type { Gateway } from './gateway.ts';
 import { errorOf } from './guard/answer.ts';
-import { type Explanation, explain } from './observe/explain.ts';
+import { type ExplainedCall, type Explanation, explain } from './observe/explain.ts';
 import type { Metrics } from './observe/metrics.ts';
 import { type Readiness, readinessOf } from './observe/readiness.ts';
 import { networkStatus, type Status } from './observe/status.ts';
@@ -32,7 +32,7 @@ export interface RpcBalancer {
    * Says which upstream a call of this method would go to, and why each of the others would not get it. Moves nothing.
    * @throws BalancerError `RPCB_UNKNOWN_NETWORK`
    */
-  explain(network: string, call: { readonly method: string }): Explanation;
+  explain(network: string, call: ExplainedCall): Explanation;
   /**
    * Calls a method as a client would, with failover.
    * @throws BalancerError `RPCB_UNKNOWN_NETWORK`, `RPCB_NODE_ERROR` (the node's own error, in `details`), or what the routes answer
@@ -114,10 +114,10 @@ export class Balancer implements RpcBalancer {
     return readinessOf(this.networks(), this.storeHealth(), this.options.now());
   }
 
-  explain(name: string, { method }: { readonly method: string }): Explanation {
+  explain(name: string, call: ExplainedCall): Explanation {
     const found = this.find(name);
     if (!found) throw new BalancerError('RPCB_UNKNOWN_NETWORK', { detail: `"${name}"` });
-    return explain(found.network, method, this.options.now());
+    return explain(found.network, call, this.options.now());
   }
 
   async call(name: string, method: string, params: unknown = []): Promise<CallResult> {

@@ -14,6 +14,7 @@ import {
 } from '@rpc-balancer/shared';
 import { startDiscovery } from './cluster/discovery.ts';
 import { type Feed, startFeed } from './cluster/feed.ts';
+import { startWriteSharing, type WriteSharing } from './cluster/writes.ts';
 import type { Cancellation } from './upstream/cancellation.ts';
 import {
   type AttemptListener,
@@ -21,6 +22,7 @@ import {
   type Network,
   openNetwork,
   type SecondListener,
+  type WriteListener,
 } from './upstream/network.ts';
 import { Roster } from './upstream/roster.ts';
 import { startWatch, type Watch } from './upstream/watch.ts';
@@ -54,7 +56,8 @@ export interface Gateway {
 
 export function createGateway(options: GatewayOptions): Gateway {
   const { config, resolver, now, random, log } = options;
-  const networks = openNetworks(options); // First: what is wrong there throws before anything is connected.
+  let writes: WriteSharing | null = null;
+  const networks = openNetworks(options, (write) => writes?.take(write)); // First: what is wrong there throws before anything is connected.
   const store = openStore(options);
   const running = new Roster<Cancellation>();
   let feed: Feed | null = null;
@@ -84,6 +87,7 @@ export function createGateway(options: GatewayOptions): Gateway {
         onInvalid: options.onInvalidRanking,
       });
       watch = startWatch(() => networks.values(), now);
+      writes = startWriteSharing({ networks: () => networks.values(), store, now, log });
       if (store.kind === 'memory') {
         sidecar = startSidecar({
           config,
@@ -109,6 +113,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       await sidecar?.stop();
       await feed?.stop();
       watch?.stop();
+      await writes?.stop();
       await Promise.all([...networks.values()].map((network) => network.close()));
       stopLogging();
       await store.close();
@@ -142,14 +147,10 @@ function openStore({ config, redis, now, random }: GatewayOptions): Store {
   });
 }
 
-function openNetworks({
-  config,
-  resolver,
-  random,
-  log,
-  onAttempt,
-  onSecond,
-}: GatewayOptions): ReadonlyMap<string, Network> {
+function openNetworks(
+  { config, resolver, random, log, onAttempt, onSecond }: GatewayOptions,
+  onWrite: WriteListener,
+): ReadonlyMap<string, Network> {
   const { batchLimit, batchAnswerLimit, holdAnswer } = config.gateway;
   const limits = { batchLimit, batchAnswerLimitBytes: batchAnswerLimit, holdAnswerBytes: holdAnswer };
   const rankingMaxAgeMs = config.sidecar.rankingMaxAge;
@@ -173,7 +174,7 @@ function openNetworks({
         onAttempt,
         onSecond,
         onEjection,
-        onWrite: () => {},
+        onWrite,
       }),
     ]),
   );

@@ -222,6 +222,7 @@ function expose(reply: FastifyReply, { attemptCount, lastUpstream }: Exchange, i
 interface Asked {
   readonly network?: string;
   readonly method?: string;
+  readonly params?: string;
 }
 
 function registerOps(routes: FastifyInstance, balancer: Balancer, isClosing: () => boolean): void {
@@ -236,7 +237,11 @@ function registerOps(routes: FastifyInstance, balancer: Balancer, isClosing: () 
   for (const [path, respond] of answers) {
     routes.get<{ Params: Asked; Querystring: Asked }>(path, async ({ params, query }, reply) => {
       const { network = query.network ?? '' } = params;
-      const { status, contentType, body } = await respond({ network, method: query.method ?? '' });
+      const { status, contentType, body } = await respond({
+        network,
+        method: query.method ?? '',
+        params: query.params ?? '',
+      });
       return reply.code(status).header('content-type', contentType).send(body);
     });
   }

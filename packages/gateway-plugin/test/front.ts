@@ -73,6 +73,8 @@ export interface FrontOptions {
   /** Settings of each upstream, by position. */
   readonly upstreams?: readonly Partial<UpstreamInput>[];
   readonly gateway?: ConfigInput['gateway'];
+  /** Makes it a replica of a cluster; without probes nobody publishes. */
+  readonly redis?: ConfigInput['redis'];
   readonly plugin?: Partial<RpcBalancerOptions>;
   readonly server?: FastifyServerOptions;
 }
@@ -89,6 +91,7 @@ export interface Front extends Client {
 export function configOf(nodes: readonly FakeNode[], options: FrontOptions = {}): ConfigInput {
   return {
     gateway: options.gateway ?? {},
+    ...(options.redis && { redis: options.redis }),
     networks: {
       net: {
         probe: 'off',

@@ -4,10 +4,17 @@ import { chainView, type Reason, type Tier } from '@rpc-balancer/shared';
 import { behindOf, needOf } from '../balance/blocks.ts';
 import { loadOf } from '../balance/member.ts';
 import { isRefusal, preview, reasonsFor, type Wanted } from '../balance/pick.ts';
+import { takerOf } from '../balance/read-back.ts';
 import { standingOf } from '../balance/standing.ts';
 import type { AttemptNote, Call } from '../upstream/call.ts';
 import type { Exchange } from '../upstream/exchange.ts';
 import type { Network } from '../upstream/network.ts';
+
+/** What is asked about; without parameters it is of the latest block. */
+export interface ExplainedCall {
+  readonly method: string;
+  readonly params?: unknown;
+}
 
 export interface ExplainedUpstream {
   readonly id: string;
@@ -36,9 +43,10 @@ export interface Explanation {
   readonly upstreams: readonly ExplainedUpstream[];
 }
 
-export function explain(network: Network, method: string, now: number, params: unknown = []): Explanation {
+export function explain(network: Network, { method, params }: ExplainedCall, now: number): Explanation {
   const { name, state, safetyOf, tagOf, random } = network;
-  const need = needOf(state, [{ view: chainView(method, params), lastResort: null }], now);
+  const calls = [{ view: chainView(method, params), lastResort: null }];
+  const need = needOf(state, calls, now);
   const behind = need === null ? [] : behindOf(state, need, [], now);
   const wanted: Wanted = {
     tried: [],
@@ -47,7 +55,7 @@ export function explain(network: Network, method: string, now: number, params: u
     answered: false,
     behind,
   };
-  const found = preview(state, wanted, now, random);
+  const found = takerOf(state, calls, wanted, now) ?? preview(state, wanted, now, random);
   const reasons = reasonsFor(state, wanted, now);
   const { first } = standingOf(state, now);
   return {

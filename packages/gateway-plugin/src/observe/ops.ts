@@ -29,6 +29,8 @@ const UNAVAILABLE = 503;
 export interface OpsRequest {
   readonly network: string;
   readonly method: string;
+  /** The parameters as JSON text; empty for none. */
+  readonly params: string;
 }
 
 type Respond = (asked: OpsRequest) => Promise<OpsAnswer>;
@@ -87,7 +89,17 @@ function explainCall({ network, now }: OpsSources, asked: OpsRequest): OpsAnswer
       detail: 'name the method to explain: ?network=mainnet&method=eth_call',
     });
   }
-  return json(OK, explain(found, asked.method, now()));
+  return json(OK, explain(found, { method: asked.method, params: paramsIn(asked.params) }, now()));
+}
+
+function paramsIn(text: string): unknown {
+  if (text === '') return undefined;
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    const detail = 'write params as JSON: &params=["0x1",false]';
+    throw new BalancerError('RPCB_INVALID_REQUEST', { detail, cause });
+  }
 }
 
 function known(found: Network | null, name: string): Network {
