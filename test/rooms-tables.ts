@@ -92,6 +92,11 @@ export const KNOWLEDGE: readonly Knowledge[] = [
     rooms: ['shared/src/config/', 'shared/src/wire/', 'gateway-plugin/src/options.ts'],
   },
   { what: 'the YAML parser', pattern: imports('yaml'), rooms: ['shared/src/config/'] },
+  {
+    what: 'signed transactions',
+    pattern: imports('micro-eth-signer'),
+    rooms: ['gateway-plugin/src/cluster/sender.ts'],
+  },
   { what: 'globs of methods', pattern: imports('picomatch'), rooms: ['shared/src/protocols/'] },
   {
     what: 'prom-client',
