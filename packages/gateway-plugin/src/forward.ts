@@ -1,16 +1,14 @@
 // Decides: THE DATA PATH: read -> pick -> dispatch -> judge -> answer, or round again while judgement and budget allow.
 // Must not know: Fastify, Redis, the control path. Each step is a call to the leaf of that name.
 import type { ErrorCode } from '@rpc-balancer/shared';
-import { behindOf, needOf } from './balance/blocks.ts';
-import type { BlockNeed } from './balance/heads.ts';
 import type { Member } from './balance/member.ts';
-import { isRefusal, pick, type Refusal, refusal, type Wanted } from './balance/pick.ts';
-import { takerOf } from './balance/read-back.ts';
+import { isRefusal, type Refusal } from './balance/pick.ts';
 import { markUnsupported } from './balance/unsupported.ts';
 import { readRequest } from './guard/read.ts';
+import { aim, secondFor } from './upstream/aim.ts';
 import { comingHead, headShown } from './upstream/await-head.ts';
 import { writeBatch } from './upstream/batch.ts';
-import { type AttemptNote, type Call, isAnswered, isOpen, isRepeatable } from './upstream/call.ts';
+import { type AttemptNote, type Call, isOpen, isRepeatable } from './upstream/call.ts';
 import type { CancelReason } from './upstream/cancellation.ts';
 import { Exchange, type PassedOn } from './upstream/exchange.ts';
 import { judgeBatch, judgeSingle } from './upstream/judge.ts';
@@ -92,12 +90,7 @@ async function relay(exchange: Exchange, calls: readonly Call[], shape: 'single'
   for (let open = calls, triesLeft = network.config.tries; open.length > 0; open = open.filter(isOpen)) {
     if (cancellation.reason !== null) return abandon(cancellation.reason, open);
     const begunAt = now();
-    const { wanted, need } = wishOf(network, open, { tried, tag }, begunAt);
-    const member =
-      triesLeft > 0
-        ? (takerOf(network.state, open, wanted, begunAt) ??
-          pick(network.state, wanted, begunAt, network.random))
-        : refusal(network.state, wanted, begunAt);
+    const { wanted, need, member } = aim(network, open, { tried, tag, triesLeft }, begunAt);
     if (isRefusal(member)) return giveUp(exchange, open, attempts.length, member);
     const coming = awaited ? null : comingHead(network.state, member, need, tried, begunAt);
     if (coming !== null) {
@@ -141,25 +134,6 @@ async function relay(exchange: Exchange, calls: readonly Call[], shape: 'single'
       if (lacked === 'method') markUnsupported(runner.member, method, endedAt);
     }
   }
-}
-
-/** What the calls that are open want of the next upstream. */
-function wishOf(
-  network: Network,
-  open: readonly Call[],
-  { tried, tag }: Pick<Wanted, 'tried' | 'tag'>,
-  now: number,
-): { readonly wanted: Wanted; readonly need: BlockNeed | null } {
-  const need = needOf(network.state, open, now);
-  const behind = need === null ? [] : behindOf(network.state, need, tried, now);
-  const methods = open.map(({ method }) => method);
-  return { need, wanted: { tried, tag, methods, answered: open.every(isAnswered), behind } };
-}
-
-/** Who may be asked the same at the same time: not whoever would be first to say that it lacks the block. */
-function secondFor(network: Network, wanted: Wanted, now: number): Member | null {
-  const other = pick(network.state, wanted, now, network.random);
-  return isRefusal(other) || wanted.behind.includes(other) ? null : other;
 }
 
 /** The request is over: nothing further is sent. What is still open has not been sent, or may be sent again. */

@@ -1,0 +1,39 @@
+// Decides: what the calls that are open want of their next upstream, and who that is.
+// Must not know: what is sent, or what came of it.
+import { behindOf, needOf } from '../balance/blocks.ts';
+import type { BlockNeed } from '../balance/heads.ts';
+import type { Member } from '../balance/member.ts';
+import { isRefusal, pick, type Refusal, refusal, type Wanted } from '../balance/pick.ts';
+import { takerOf } from '../balance/read-back.ts';
+import { type Call, isAnswered } from './call.ts';
+import type { Network } from './network.ts';
+
+export interface Aim {
+  readonly wanted: Wanted;
+  /** The block that is asked for. */
+  readonly need: BlockNeed | null;
+  readonly member: Member | Refusal;
+}
+
+const NOBODY: readonly Member[] = [];
+
+/** For a request with no tries left: why there is nobody. */
+export function aim(
+  { state, random }: Network,
+  open: readonly Call[],
+  { tried, tag, triesLeft }: Pick<Wanted, 'tried' | 'tag'> & { readonly triesLeft: number },
+  now: number,
+): Aim {
+  const need = needOf(state, open, now);
+  const behind = need === null ? NOBODY : behindOf(state, need, tried, now);
+  const methods = open.map(({ method }) => method);
+  const wanted = { tried, tag, methods, answered: open.every(isAnswered), behind };
+  if (triesLeft === 0) return { wanted, need, member: refusal(state, wanted, now) };
+  return { wanted, need, member: takerOf(state, open, wanted, now) ?? pick(state, wanted, now, random) };
+}
+
+/** Who may be asked the same at the same time: not whoever would be first to say that it lacks the block. */
+export function secondFor({ state, random }: Network, wanted: Wanted, now: number): Member | null {
+  const other = pick(state, wanted, now, random);
+  return isRefusal(other) || wanted.behind.includes(other) ? null : other;
+}
