@@ -136,6 +136,7 @@ function sampledHead(state: NetworkState, member: Member, now: number): number {
 function isShownBelieved(state: NetworkState, member: Member, sampled: number, now: number): boolean {
   const { shownAt } = member;
   if (shownAt === 0 || now - shownAt > state.rankingMaxAgeMs) return false;
+  if (member.shownHead > state.heads.ceiling(rankedHead(state, now), now)) return false;
   const overruledAt = sampled < 0 ? Number.POSITIVE_INFINITY : shownAt + state.heads.settleMs;
   return (state.snapshot?.acceptedAt ?? 0) <= overruledAt;
 }

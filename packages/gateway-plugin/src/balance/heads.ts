@@ -65,11 +65,16 @@ export class Heads {
     return this.#roseAt;
   }
 
-  /** A newer ranking: what most upstreams have is the mark, and what one of them has is worth waiting for. */
+  /**
+   * A newer ranking: what most upstreams have is the mark, and what one of them has is worth waiting for. A mark that
+   * it makes implausible came from a lie before the first ranking.
+   */
   read({ ranking, acceptedAt }: Snapshot): void {
-    const { head, upstreams } = ranking;
+    const { head, upstreams, blockIntervalMs } = ranking;
     if (head !== null) {
-      if (head.number >= this.#mark) this.raise(head.number, acceptedAt);
+      const ranked = { number: head.number, at: acceptedAt, blockIntervalMs };
+      if (this.#mark > this.ceiling(ranked, acceptedAt)) this.#move(head.number, acceptedAt);
+      else if (head.number >= this.#mark) this.raise(head.number, acceptedAt);
       else if (this.fall(head.number, acceptedAt)) this.regressions++;
     }
     let highest = 0;
@@ -96,13 +101,13 @@ export class Heads {
     const { maxLagBlocks, settleMs } = this.#options;
     if (this.#mark - head <= maxLagBlocks || now - this.#seenAt <= settleMs) return false;
     this.#move(head, now);
-    this.#seenAt = now;
     return true;
   }
 
   #move(head: number, now: number): void {
     this.#mark = head;
     this.#roseAt = now;
+    this.#seenAt = now;
   }
 
   /**

@@ -28,7 +28,7 @@ export function aim(
   const behind = need === null ? NOBODY : behindOf(state, need, tried, now);
   const methods = open.map(({ method }) => method);
   const wanted = { tried, tag, methods, answered: open.every(isAnswered), behind };
-  if (triesLeft === 0) return { wanted, need, member: refusal(state, wanted, now) };
+  if (triesLeft <= 0) return { wanted, need, member: refusal(state, wanted, now) };
   return { wanted, need, member: takerOf(state, open, wanted, now) ?? pick(state, wanted, now, random) };
 }
 

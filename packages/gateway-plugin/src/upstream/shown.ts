@@ -94,10 +94,12 @@ function reopen(
   shown: ShownBlock | null,
 ): void {
   call.answer = null;
-  if (shown !== null && shown.number <= ceilingOf(network.state, now)) noteHead(member, shown.number, now);
+  const ceiling = ceilingOf(network.state, now);
+  const worthOf = (block: ShownBlock | null) => (block && block.number <= ceiling ? block.number : -1);
+  if (shown !== null && worthOf(shown) >= 0) noteHead(member, shown.number, now);
   if (streamed) return;
-  const before = call.lastResort === null ? null : shownIn(call.lastResort, call);
-  if (call.lastResort === null || (before?.number ?? 0) <= (shown?.number ?? 0)) call.lastResort = answer;
+  const before = call.lastResort;
+  if (before === null || worthOf(shownIn(before, call)) <= worthOf(shown)) call.lastResort = answer;
 }
 
 function noteHead(member: Member, head: number, now: number): void {
