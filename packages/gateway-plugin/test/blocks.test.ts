@@ -92,6 +92,17 @@ describe('incident 8: a call that names a block', () => {
     expect(nodes.map((node) => node.hits('eth_getBalance'))).toEqual([6, 6, 0]);
   });
 
+  test('is not asked a second time of a node that lacks it, however late the first answer is', async () => {
+    const { front, nodes } = await startBench([{ head: HEAD }, { head: HEAD - 2 }], {
+      network: { hedge: { after: '5ms' } },
+    });
+    const [late] = nodes as [FakeNode];
+    late.answer = ({ method }) => (method === 'eth_getLogs' ? { result: ['late'], afterMs: 100 } : undefined);
+    const { json } = await front.call('eth_getLogs', [{ fromBlock: hex(HEAD), toBlock: hex(HEAD) }]);
+    expect(json.result).toEqual(['late']);
+    expect(nodes.map((node) => node.hits('eth_getLogs'))).toEqual([1, 0]);
+  });
+
   test('that a node should have, but lacks, is asked elsewhere', async () => {
     const { front, nodes } = await startBench([{ head: HEAD }, { head: HEAD }]);
     const [liar] = nodes as [FakeNode];

@@ -58,11 +58,18 @@ describe('the mark', () => {
     expect(heads.regressions).toBe(mark === 100 ? 0 : 1);
   });
 
+  test.each([1, SETTLE_MS + 1])('counts an answer that was let through once, after %d ms', (afterMs) => {
+    const heads = newHeads();
+    heads.raise(100, NOW);
+    heads.concede(10, NOW + afterMs);
+    expect(heads.regressions).toBe(1);
+  });
+
   test('incident 2: of a lie before the first ranking is forgotten with that ranking', () => {
     const heads = newHeads();
     heads.raise(74_500_000, NOW);
     read(heads, 100, NOW + 1);
-    expect([heads.mark, heads.regressions]).toEqual([100, 0]);
+    expect([heads.mark, heads.regressions]).toEqual([100, 1]);
   });
 });
 

@@ -44,8 +44,7 @@ export class Heads {
   #mark = 0;
   #roseAt = 0;
   #seenAt = 0;
-  /** How often the head went back for clients, because nobody had anything better. */
-  regressions = 0;
+  #regressions = 0;
 
   constructor(options: HeadsOptions) {
     this.#options = options;
@@ -60,6 +59,11 @@ export class Heads {
     return this.#mark;
   }
 
+  /** How often the head went back for clients: answers below the mark that were let through, and falls of the mark. */
+  get regressions(): number {
+    return this.#regressions;
+  }
+
   /** When the mark came to where it stands. */
   get roseAt(): number {
     return this.#roseAt;
@@ -67,15 +71,15 @@ export class Heads {
 
   /**
    * A newer ranking: what most upstreams have is the mark, and what one of them has is worth waiting for. A mark that
-   * it makes implausible came from a lie before the first ranking.
+   * it makes implausible came from a lie before the first ranking, or from a chain that is gone.
    */
   read({ ranking, acceptedAt }: Snapshot): void {
     const { head, upstreams, blockIntervalMs } = ranking;
     if (head !== null) {
       const ranked = { number: head.number, at: acceptedAt, blockIntervalMs };
-      if (this.#mark > this.ceiling(ranked, acceptedAt)) this.#move(head.number, acceptedAt);
-      else if (head.number >= this.#mark) this.raise(head.number, acceptedAt);
-      else if (this.fall(head.number, acceptedAt)) this.regressions++;
+      if (head.number >= this.#mark) this.raise(head.number, acceptedAt);
+      else if (this.#mark > this.ceiling(ranked, acceptedAt)) this.#move(head.number, acceptedAt);
+      else this.fall(head.number, acceptedAt);
     }
     let highest = 0;
     for (const { head: own, reason } of upstreams) {
@@ -95,16 +99,22 @@ export class Heads {
 
   /**
    * A head below the mark is all there is: the mark follows it only when it fell deeper than upstreams may lag, and
-   * nobody has shown the mark for so long that whoever still had it would be known. Says whether it fell.
+   * nobody has shown the mark for so long that whoever still had it would be known.
    */
-  fall(head: number, now: number): boolean {
+  fall(head: number, now: number): void {
     const { maxLagBlocks, settleMs } = this.#options;
-    if (this.#mark - head <= maxLagBlocks || now - this.#seenAt <= settleMs) return false;
-    this.#move(head, now);
-    return true;
+    if (this.#mark - head > maxLagBlocks && now - this.#seenAt > settleMs) this.#move(head, now);
+  }
+
+  /** An answer below the mark is let through. It counts once, whether the mark follows or not. */
+  concede(head: number, now: number): void {
+    const regressions = this.#regressions + 1;
+    this.fall(head, now);
+    this.#regressions = regressions;
   }
 
   #move(head: number, now: number): void {
+    if (head < this.#mark) this.#regressions++;
     this.#mark = head;
     this.#roseAt = now;
     this.#seenAt = now;

@@ -122,10 +122,8 @@ function learn({ network, member, now }: Answering, call: Call, { number, hash }
 export function letThrough({ state }: Network, call: Call, answer: Buffer, now: number): void {
   const shown = shownIn(answer, call);
   if (shown === null || !state.monotonicHead || call.view?.named?.tag !== 'latest') return;
-  if (shown.number < state.heads.mark) {
-    state.heads.regressions++;
-    state.heads.fall(shown.number, now);
-  } else if (rankedHead(state, now) === null) state.heads.raise(shown.number, now); // Nobody says that it is too high.
+  if (shown.number < state.heads.mark) state.heads.concede(shown.number, now);
+  else if (rankedHead(state, now) === null) state.heads.raise(shown.number, now); // Nobody says that it is too high.
 }
 
 /** A transaction was sent: its sender reads it where it is. Or another upstream has it by now. */
