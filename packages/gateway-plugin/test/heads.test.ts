@@ -68,6 +68,32 @@ describe('incident 8: the head', () => {
     expect(front.upstream('b')).toMatchObject({ reason: null, fails: 0 });
   });
 
+  test('of a large block that was given up for a better one is not answered in part', async () => {
+    const { front, nodes } = await startBench([{ head: HEAD - 1 }, { head: HEAD }], {
+      gateway: { holdAnswer: 1024 },
+      network: { probe: { interval: '1h' } },
+    });
+    const [late, broken] = nodes as [FakeNode, FakeNode];
+    await waitFor(async () => (await latestOf(front)) === HEAD, { what: 'the mark' });
+    late.clear();
+    broken.mode = 'http500';
+    const { json } = await front.call('eth_getBlockByNumber', ['latest', false]);
+    expect(json.error.data.code).toBe('RPCB_ATTEMPTS_FAILED');
+    expect(late.hits()).toBe(1);
+  });
+
+  test('is not that of a pending block, which is not there yet', async () => {
+    const { front, nodes } = await startBench([{ head: HEAD }, { head: HEAD }], OPS);
+    for (const node of nodes)
+      node.answer = ({ params }) =>
+        (params as unknown[] | null)?.[0] === 'pending' ? { result: { number: hex(HEAD + 1) } } : undefined;
+    expect((await front.call('eth_getBlockByNumber', ['pending', false])).json.result.number).toBe(
+      hex(HEAD + 1),
+    );
+    expect(await headOf(front)).toBe(HEAD);
+    expect(await regressions(front)).toBe(0);
+  });
+
   test('of other reads by latest is where the mark is', async () => {
     const { front, nodes } = await startBench([{ head: HEAD }, { head: HEAD - 1 }, { head: HEAD }]);
     for (let at = 0; at < 12; at++) await front.call('eth_call', [{ to: '0xaa' }, 'latest']);
