@@ -237,11 +237,8 @@ function registerOps(routes: FastifyInstance, balancer: Balancer, isClosing: () 
   for (const [path, respond] of answers) {
     routes.get<{ Params: Asked; Querystring: Asked }>(path, async ({ params, query }, reply) => {
       const { network = query.network ?? '' } = params;
-      const { status, contentType, body } = await respond({
-        network,
-        method: query.method ?? '',
-        params: query.params ?? '',
-      });
+      const { method = '', params: written = '' } = query;
+      const { status, contentType, body } = await respond({ network, method, params: written });
       return reply.code(status).header('content-type', contentType).send(body);
     });
   }

@@ -103,6 +103,26 @@ describe('incident 8: a call that names a block', () => {
     expect(nodes.map((node) => node.hits('eth_getLogs'))).toEqual([1, 0]);
   });
 
+  test('is explained with who lacks the block', async () => {
+    const { front } = await startBench([{ head: HEAD }, { head: HEAD - 2 }, { head: HEAD }], {
+      plugin: { ops: '/ops' },
+    });
+    const params = ['0xaa', hex(HEAD)];
+    const { picked, upstreams } = front.app.rpcBalancer.explain('net', { method: 'eth_getBalance', params });
+    expect([picked, upstreams.map(({ reason }) => reason)]).toEqual(['a', [null, 'behind_block', null]]);
+    const ask = (text: string) =>
+      front.send(
+        `/ops/status/explain?network=net&method=eth_getBalance&params=${encodeURIComponent(text)}`,
+        null,
+        {
+          verb: 'GET',
+        },
+      );
+    expect((await ask(JSON.stringify(params))).json.upstreams[1].reason).toBe('behind_block');
+    expect((await ask('')).json.upstreams[1].reason).toBe('behind_block');
+    expect(await ask('{')).toMatchObject({ status: 400 });
+  });
+
   test('that a node should have, but lacks, is asked elsewhere', async () => {
     const { front, nodes } = await startBench([{ head: HEAD }, { head: HEAD }]);
     const [liar] = nodes as [FakeNode];

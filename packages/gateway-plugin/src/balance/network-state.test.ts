@@ -1,13 +1,13 @@
 // Decides: whether upstreams may come and go without a trace in those that stay.
 import { expect, test } from 'vitest';
-import { configOf, memberOf, picked, unprobed } from '../../test/members.ts';
+import { configOf, memberOf, picked, unprobed, wantedOf } from '../../test/members.ts';
 import { recordFailure } from './ejection.ts';
 import { reasonsNow, replaceMembers } from './network-state.ts';
 import { preview } from './pick.ts';
 
 const upstreamsOf = (...ids: readonly string[]) => configOf(ids.map((id) => ({ id }))).upstreams;
 const NOW = 1_704_067_200_000;
-const WANTED = { tried: [], tag: null, methods: ['eth_call'], answered: false };
+const WANTED = wantedOf();
 
 test('an upstream that stays keeps its counts and health at another place, and a new one begins afresh', () => {
   const state = unprobed([{}, {}, {}]);
