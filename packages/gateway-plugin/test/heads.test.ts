@@ -53,6 +53,22 @@ describe('incident 8: the head', () => {
     for (const node of nodes) expect(node.hits('eth_blockNumber')).toBeGreaterThan(20);
   });
 
+  test('is one whose block can be read at once, also after a node has frozen', async () => {
+    const headAt = Date.now();
+    const scripts = [0, 30, 75].map((late) => ({ head: HEAD, blockTimeMs: 50, headAt: headAt + late }));
+    const { front, nodes } = await startBench(scripts);
+    const [frozen] = nodes as [FakeNode];
+    const seen: number[] = [];
+    for (let at = 0; at < 300; at++) {
+      if (at === 50) frozen.mode = 'frozen';
+      const head = await headOf(front);
+      const { json } = await front.call('eth_getBlockByNumber', [hex(head), false]);
+      expect(json.result?.number).toBe(hex(head));
+      seen.push(head);
+    }
+    expect(seen.at(-1)).toBeGreaterThan(frozen.head);
+  });
+
   test('does not go back within a batch or in large blocks by latest', async () => {
     const { front, nodes } = await startBench([{ head: HEAD }, { head: HEAD - 1 }, { head: HEAD }], {
       gateway: { holdAnswer: 1024 },
