@@ -78,11 +78,18 @@ async function pagesOf(name: string, program: Program): Promise<Emitted> {
   );
 }
 
+/** How what is not a text is read, by its type in Redis. */
+const COMMANDS: Readonly<Record<string, readonly string[]>> = {
+  hash: ['hgetall'],
+  zset: ['zrange', '0', '-1'],
+};
+
 async function keptIn(redis: RedisServer): Promise<Emitted> {
   const keys = (await redis.cli('keys', '*')) as string[]; // KEYS answers a list of texts.
   const values = keys.map(async (key): Promise<[string, string]> => {
     const type = String(await redis.cli('type', key));
-    const value = await redis.cli(...(type === 'hash' ? ['hgetall', key] : ['get', key]));
+    const [command = 'get', ...range] = COMMANDS[type] ?? [];
+    const value = await redis.cli(command, key, ...range);
     return [`Redis ${type} ${key}`, JSON.stringify([key, value, await redis.cli('dump', key)])];
   });
   return Promise.all(values);

@@ -51,6 +51,7 @@ describe('the defaults', () => {
           prefer: ['head'],
           compat: null,
           maxLagBlocks: 5,
+          monotonicHead: true,
           fallbackLagBlocks: null,
           slowStart: null,
           maxFails: 3,
