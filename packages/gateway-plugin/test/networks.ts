@@ -24,8 +24,8 @@ export function networkWith(
     onAttempt: () => {},
     onSecond: () => {},
     onEjection: () => {},
-    ...given,
     onWrite: () => {},
+    ...given,
   });
   onTestFinished(() => network.close());
   return network;

@@ -9,10 +9,10 @@ import {
   type UpstreamConfig,
 } from '@rpc-balancer/shared';
 import { isFailed, isResting, restEndsAt, trialWaitMs } from './ejection.ts';
-import { type Changes, createMember, isFull, type Member } from './member.ts';
-import { type HealthRules, healthRulesOf } from './rules.ts';
 import { Heads } from './heads.ts';
+import { type Changes, createMember, isFull, type Member } from './member.ts';
 import { RecentWrites } from './recent-writes.ts';
+import { type HealthRules, healthRulesOf } from './rules.ts';
 import { isStale, probedReason, type Snapshot } from './snapshot.ts';
 
 /** Who may be picked, worked out by standing.ts. */

@@ -44,8 +44,9 @@ export interface Explanation {
 }
 
 export function explain(network: Network, { method, params }: ExplainedCall, now: number): Explanation {
-  const { name, state, safetyOf, tagOf, random } = network;
-  const calls = [{ view: chainView(method, params), lastResort: null }];
+  const { name, config, state, safetyOf, tagOf, random } = network;
+  // nginx knows nothing of blocks.
+  const calls = config.compat === null ? [{ view: chainView(method, params), lastResort: null }] : [];
   const need = needOf(state, calls, now);
   const behind = need === null ? [] : behindOf(state, need, [], now);
   const wanted: Wanted = {

@@ -24,7 +24,12 @@ export async function relayAsNginx(exchange: Exchange, calls: readonly Call[], b
   let triesLeft = Math.min(config.tries, members.filter(({ disabled }) => !disabled).length);
   for (;;) {
     const begunAt = now();
-    const member = pick(state, { tried, tag: null, methods: [], answered: false }, begunAt, network.random);
+    const member = pick(
+      state,
+      { tried, tag: null, methods: [], answered: false, behind: [] },
+      begunAt,
+      network.random,
+    );
     if (isRefusal(member)) return giveUp(exchange, calls, member);
     if (!lone) tried = [...tried, ...passedBy(member, members)];
 
