@@ -1,8 +1,9 @@
 // Decides: THE DATA PATH: read -> pick -> dispatch -> judge -> answer, or round again while judgement and budget allow.
 // Must not know: Fastify, Redis, the control path. Each step is a call to the leaf of that name.
-import type { ErrorCode } from '@rpc-balancer/shared';
+import { BalancerError, type ErrorCode } from '@rpc-balancer/shared';
 import type { Member } from './balance/member.ts';
 import { isRefusal, pick, type Refusal, refusal } from './balance/pick.ts';
+import { pickFor } from './balance/pin.ts';
 import { markUnsupported } from './balance/unsupported.ts';
 import { readRequest } from './guard/read.ts';
 import { writeBatch } from './upstream/batch.ts';
@@ -31,13 +32,18 @@ export interface Forwarded {
 
 /**
  * Answers every call of the request, or says why it cannot.
- * @throws BalancerError `RPCB_PARSE`, `RPCB_INVALID_REQUEST` or `RPCB_TOO_LARGE` when the whole body is refused; then nothing was sent.
+ * @throws BalancerError `RPCB_PARSE`, `RPCB_INVALID_REQUEST`, `RPCB_TOO_LARGE` or `RPCB_UNKNOWN_UPSTREAM` when the whole body is refused; then nothing was sent.
  */
 export async function forward(network: Network, incoming: Incoming, now: () => number): Promise<Forwarded> {
   const { batch, calls } = readRequest(incoming.body, {
     batchLimit: network.limits.batchLimit,
     safetyOf: network.safetyOf,
   });
+  const { pin } = incoming;
+  if (pin !== null && !network.state.members.some(({ id }) => id === pin))
+    throw new BalancerError('RPCB_UNKNOWN_UPSTREAM', {
+      detail: `x-rpcb-use names none of "${network.name}"`,
+    });
   const exchange = new Exchange(network, incoming, calls, now);
   try {
     const open = calls.filter(isOpen);
@@ -94,7 +100,7 @@ async function relay(exchange: Exchange, calls: readonly Call[], shape: 'single'
     };
     const member =
       triesLeft > 0
-        ? pick(network.state, wanted, begunAt, network.random)
+        ? pickFor(exchange.pin, network.state, wanted, begunAt, network.random)
         : refusal(network.state, wanted, begunAt);
     if (isRefusal(member)) return giveUp(exchange, open, attempts.length, member);
 
@@ -108,6 +114,7 @@ async function relay(exchange: Exchange, calls: readonly Call[], shape: 'single'
       repeatable: open.every(isRepeatable),
       send: (to, onReply) => exchange.send(to, body, shape, onReply),
       another() {
+        if (exchange.pin !== null) return null;
         const other = pick(network.state, { ...wanted, tried: [...tried, member] }, now(), network.random);
         return isRefusal(other) ? null : other;
       },

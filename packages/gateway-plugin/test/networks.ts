@@ -24,6 +24,7 @@ export function networkWith(
     onAttempt: () => {},
     onSecond: () => {},
     onEjection: () => {},
+    onMembers: () => {},
     ...given,
   });
   onTestFinished(() => network.close());

@@ -9,7 +9,8 @@ import type { StoreEvent } from '../src/index.ts';
 import { openStoreForTest, openStoreOf, redisHarness } from './redis-stores.ts';
 import { rankingOf, storeConformance } from './store-conformance.ts';
 
-const LEAST_RIGHTS = '~rpcb:* &rpcb:* -@all +eval +get +set +del +pexpire +hget +hset +hmget +time +publish';
+const LEAST_RIGHTS =
+  '~rpcb:* &rpcb:* -@all +eval +get +set +del +pexpire +hget +hset +hmget +hvals +time +publish';
 
 storeConformance('Redis store over a URL', async () => {
   const server = await anyRedis();

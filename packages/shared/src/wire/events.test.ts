@@ -5,6 +5,7 @@ import { decodeEvent, type StoreEvent } from './events.ts';
 test.each<StoreEvent>([
   { type: 'ranking', network: 'main', epoch: 5, seq: 7 },
   { type: 'released', network: 'main' },
+  { type: 'drain', network: 'main' },
 ])('an event comes back as it went: $type', (event) => {
   expect(decodeEvent(JSON.stringify(event))).toEqual(event);
 });

@@ -9,16 +9,23 @@ export interface KeyOptions {
 export interface NetworkKeys {
   /** Who may publish: `holder|epoch`, expires with the lease. */
   readonly lease: string;
-  /** The highest epoch ever given out; the one key that never expires. */
+  /** The highest epoch ever given out; never expires. */
   readonly epoch: string;
   /** Hash of epoch, seq and document; expires with the ranking's age. */
   readonly ranking: string;
+  /** Hash of upstream to `revision|document`, the operators' last words; never expires. */
+  readonly drains: string;
 }
 
 /** All keys of a network carry the same hash tag, so that one script may touch them in a Redis Cluster. */
 export function networkKeys({ prefix, clusterId }: KeyOptions, network: string): NetworkKeys {
   const tagged = `${prefix}:{${clusterId}:${network}}`;
-  return { lease: `${tagged}:lease`, epoch: `${tagged}:epoch`, ranking: `${tagged}:ranking` };
+  return {
+    lease: `${tagged}:lease`,
+    epoch: `${tagged}:epoch`,
+    ranking: `${tagged}:ranking`,
+    drains: `${tagged}:drains`,
+  };
 }
 
 /** One channel for each cluster, so that nobody gets another cluster's traffic. */
