@@ -180,6 +180,7 @@ async function sidecarMetrics(): Promise<Map<string, Described>> {
   metrics.probed('n', 'u', null, 1);
   metrics.probed('n', 'u', 'unreachable', 1);
   metrics.fenced('n');
+  metrics.reloaded('applied');
   metrics.leased('n', { network: 'n', holder: 'h', epoch: 1 });
   metrics.published('n', {
     ...{ version: 1, network: 'n', epoch: 1, seq: 1, publisher: 'h', generatedAt: 1, configHash: '' },

@@ -7,7 +7,8 @@
 export const ROOMS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   shared: [
     ['index'],
-    ['store', 'discovery'],
+    ['reload'],
+    ['watch', 'store', 'discovery'],
     ['wire'],
     ['config', 'protocols'],
     ['jsonrpc', 'reasons', 'errors', 'redact', 'log'],
@@ -16,6 +17,7 @@ export const ROOMS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['main'],
     ['index'],
     ['sidecar'],
+    ['runner'],
     ['cycle', 'lease', 'status'],
     ['probes', 'publish'],
     ['rank'],
@@ -24,8 +26,9 @@ export const ROOMS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   ],
   'gateway-plugin': [
     ['bin'],
-    ['index'],
+    ['index', 'drain-command'],
     ['plugin'],
+    ['ops-routes'],
     ['balancer'],
     ['gateway'],
     ['forward', 'passthrough', 'ws', 'cluster', 'observe'],
@@ -64,7 +67,7 @@ export const KNOWLEDGE: readonly Knowledge[] = [
     pattern: imports('fastify'),
     rooms: [
       ...['gateway-plugin/src/plugin.ts', 'gateway-plugin/src/bin.ts', 'gateway-plugin/src/forward.ts'],
-      ...['gateway-plugin/src/passthrough/', 'gateway-plugin/src/ws/'],
+      ...['gateway-plugin/src/ops-routes.ts', 'gateway-plugin/src/passthrough/', 'gateway-plugin/src/ws/'],
     ],
   },
   { what: 'fastify-plugin', pattern: imports('fastify-plugin'), rooms: ['gateway-plugin/src/plugin.ts'] },
@@ -77,7 +80,11 @@ export const KNOWLEDGE: readonly Knowledge[] = [
   {
     what: 'global fetch',
     pattern: /(?<![\w.])fetch\(/,
-    rooms: ['health-sidecar/src/probes/', 'health-sidecar/src/runtime.ts'],
+    rooms: [
+      ...['health-sidecar/src/probes/', 'health-sidecar/src/runtime.ts'],
+      // The program asks another one of its kind.
+      'gateway-plugin/src/drain-command.ts',
+    ],
   },
   { what: 'ioredis', pattern: importsValue('ioredis'), rooms: ['shared/src/store/redis/'] },
   {
@@ -126,7 +133,7 @@ export const KNOWLEDGE: readonly Knowledge[] = [
     what: 'the current time',
     pattern: /\bDate\.now\b|\bperformance\.now\b|\bnew Date\(\)/,
     rooms: [
-      ...['gateway-plugin/src/plugin.ts', 'health-sidecar/src/main.ts'],
+      ...['gateway-plugin/src/plugin.ts', 'gateway-plugin/src/bin.ts', 'health-sidecar/src/main.ts'],
       'health-sidecar/src/runtime.ts',
     ],
   },
@@ -139,12 +146,14 @@ export const KNOWLEDGE: readonly Knowledge[] = [
       ...['gateway-plugin/src/upstream/', 'gateway-plugin/src/cluster/', 'gateway-plugin/src/ws/'],
       // The end of a drain; the reconnection and the closing of a store.
       ...['gateway-plugin/src/gateway.ts', 'shared/src/store/redis/'],
+      // The steps of one change of a file.
+      'shared/src/watch.ts',
     ],
   },
   {
     what: 'chance',
     pattern: /\bMath\.random\b/,
-    rooms: ['gateway-plugin/src/plugin.ts', 'health-sidecar/src/main.ts'],
+    rooms: ['gateway-plugin/src/plugin.ts', 'gateway-plugin/src/bin.ts', 'health-sidecar/src/main.ts'],
   },
   {
     what: 'an HTTP status or JSON-RPC code of a failure',

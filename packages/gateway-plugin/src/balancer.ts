@@ -1,9 +1,19 @@
 // Decides: what the host's code may ask of us: `fastify.rpcBalancer`. One for all registrations on an instance.
 // Must not know: Fastify, routes.
-import { BalancerError, readEnvelope, type StoreHealth } from '@rpc-balancer/shared';
+import {
+  BalancerError,
+  type DrainCommand,
+  type DrainNote,
+  type ReloadResult,
+  readDrainCommand,
+  readEnvelope,
+  type StoreHealth,
+} from '@rpc-balancer/shared';
+import { reasonsNow } from './balance/network-state.ts';
 import { forward } from './forward.ts';
 import type { Gateway } from './gateway.ts';
 import { errorOf } from './guard/answer.ts';
+import type { DrainAnswer, Drainer } from './observe/admin.ts';
 import { type ExplainedCall, type Explanation, explain } from './observe/explain.ts';
 import type { Metrics } from './observe/metrics.ts';
 import { type Readiness, readinessOf } from './observe/readiness.ts';
@@ -25,7 +35,7 @@ export interface NodeErrorDetails {
   readonly data?: unknown;
 }
 
-export interface RpcBalancer {
+export interface RpcBalancer extends Drainer {
   status(): Status;
   readiness(): Readiness;
   /**
@@ -38,6 +48,17 @@ export interface RpcBalancer {
    * @throws BalancerError `RPCB_UNKNOWN_NETWORK`, `RPCB_NODE_ERROR` (the node's own error, in `details`), or what the routes answer
    */
   call(network: string, method: string, params?: unknown): Promise<CallResult>;
+  /**
+   * No replica gives this upstream a new request until it is undrained; those in flight complete. Holds in this replica
+   * at once, and resolves when the store has it.
+   * @throws BalancerError `RPCB_UNKNOWN_NETWORK`, `RPCB_UNKNOWN_UPSTREAM`, `RPCB_INVALID_COMMAND` (a name or reason that is too long),
+   * `RPCB_STORE` (it holds here, and the others learn it when the store is back)
+   */
+  drain(network: string, upstream: string, note?: Partial<DrainNote>): Promise<DrainAnswer>;
+  /** Ends a drain; resolves and throws as {@link drain} does. */
+  undrain(network: string, upstream: string, note?: Partial<DrainNote>): Promise<DrainAnswer>;
+  /** Reads the configuration files now, as a program does on SIGHUP; the worst result of all, null if none came from a file. */
+  reload(): ReloadResult | null;
 }
 
 export interface BalancerOptions {
@@ -120,6 +141,38 @@ export class Balancer implements RpcBalancer {
     return explain(found.network, call, this.options.now());
   }
 
+  drain(network: string, upstream: string, note: Partial<DrainNote> = {}): Promise<DrainAnswer> {
+    return this.#say(true, { ...note, network, upstream });
+  }
+
+  undrain(network: string, upstream: string, note: Partial<DrainNote> = {}): Promise<DrainAnswer> {
+    return this.#say(false, { ...note, network, upstream });
+  }
+
+  async #say(drained: boolean, given: Partial<DrainCommand>): Promise<DrainAnswer> {
+    const command = readDrainCommand(given);
+    if ('invalid' in command) throw new BalancerError('RPCB_INVALID_COMMAND', { detail: command.invalid });
+    const { upstream, by, reason } = command;
+    const found = this.find(command.network);
+    if (!found) throw new BalancerError('RPCB_UNKNOWN_NETWORK', { detail: `"${command.network}"` });
+    const { gateway, network } = found;
+    if (![...network.state.members, ...network.config.upstreams].some(({ id }) => id === upstream))
+      throw new BalancerError('RPCB_UNKNOWN_UPSTREAM', { detail: `"${upstream}" of "${network.name}"` });
+    const { since } = await gateway.drains.say(network.name, { upstream, drained, by, reason });
+    const left = reasonsNow(network.state, this.options.now()).includes(null);
+    const warning =
+      drained && !left
+        ? `no other upstream of "${network.name}" is eligible: its requests fail until one is`
+        : null;
+    return { network: network.name, upstream, drained, since, by, reason, warning };
+  }
+
+  reload(): ReloadResult | null {
+    const results = this.#gateways.map((gateway) => gateway.reload());
+    const order = ['refused', 'applied', 'unchanged'] as const;
+    return order.find((result) => results.includes(result)) ?? null;
+  }
+
   async call(name: string, method: string, params: unknown = []): Promise<CallResult> {
     const found = this.find(name);
     if (!found) throw new BalancerError('RPCB_UNKNOWN_NETWORK', { detail: `"${name}"` });
@@ -130,7 +183,7 @@ export class Balancer implements RpcBalancer {
       const holdBytes = network.limits.batchAnswerLimitBytes;
       const { calls, exchange } = await forward(
         network,
-        { body, suffix: '', headers: [], cancellation, holdBytes },
+        { body, suffix: '', headers: [], pin: null, cancellation, holdBytes },
         this.options.now,
       );
       const [call] = calls;

@@ -3,14 +3,22 @@
 // Must not know: networks, upstreams.
 import { randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { BalancerError, type Config, redactConfig } from '@rpc-balancer/shared';
+import {
+  BalancerError,
+  type Config,
+  type DrainCommand,
+  readDrainCommand,
+  redactConfig,
+} from '@rpc-balancer/shared';
 import fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify';
+import { type DrainVerb, runDrain } from './drain-command.ts';
 import { answerError } from './guard/answer.ts';
 import { loadConfig } from './options.ts';
 import { rpcBalancer } from './plugin.ts';
 import type { ClientFacts } from './request.ts';
 
-const USAGE = 'usage: rpc-balancer-gateway --config FILE [--port N] [--host H] [--check]';
+const USAGE = `usage: rpc-balancer-gateway --config FILE [--port N] [--host H] [--check]
+       rpc-balancer-gateway drain|undrain NETWORK UPSTREAM --config FILE [--by NAME] [--reason TEXT]`;
 
 /** nginx and the common cloud balancers keep idle sockets for 60 s; ours must outlast theirs. */
 const KEEP_ALIVE_MS = 65_000;
@@ -23,39 +31,74 @@ const EXIT = { ok: 0, forced: 1, badConfig: 2 } as const;
 /** An id that is safe in a log line and a header; another one is replaced, not refused. */
 const REQUEST_ID = /^[\w.:@/+=-]{1,128}$/;
 
-async function main(): Promise<void> {
-  const { config: file, port, host, check } = readArguments();
-  const config = loadConfig(file);
-  if (check) {
-    process.stdout.write(`${JSON.stringify(redactConfig(config), null, 2)}\n`);
-    return;
-  }
-  const app = await createApp(config, file);
-  stopOnSignals(app);
-  await app.listen({ port: port ?? config.gateway.port, host: host ?? config.gateway.host });
+interface Arguments {
+  readonly config: string;
+  readonly port?: number;
+  readonly host?: string;
+  readonly check: boolean;
+  readonly task: { readonly verb: DrainVerb; readonly command: DrainCommand } | null;
 }
 
-function readArguments(): { config: string; port?: number; host?: string; check: boolean } {
+async function main(): Promise<void> {
+  const { config: file, port, host, check, task } = readArguments();
+  const read = loadConfig(file);
+  const config = {
+    ...read,
+    gateway: { ...read.gateway, ...(port !== undefined && { port }), ...(host && { host }) },
+  };
+  if (check) {
+    process.stdout.write(`${JSON.stringify(redactConfig(read), null, 2)}\n`);
+  } else if (task) {
+    const answer = await runDrain({ ...task, config, now: Date.now, random: Math.random });
+    process.stdout.write(`${JSON.stringify(answer, null, 2)}\n`);
+  } else {
+    const app = await createApp(config, file);
+    followSignals(app);
+    await app.listen({ port: config.gateway.port, host: config.gateway.host });
+  }
+}
+
+function readArguments(): Arguments {
+  const text = { type: 'string' } as const;
   const options = {
-    config: { type: 'string' },
-    port: { type: 'string' },
-    host: { type: 'string' },
+    config: text,
+    port: text,
+    host: text,
+    by: text,
+    reason: text,
     check: { type: 'boolean' },
   } as const;
-  let values: ReturnType<typeof parseArgs<{ options: typeof options }>>['values'];
+  let parsed: ReturnType<typeof parseArgs<{ options: typeof options; allowPositionals: true }>>;
   try {
-    ({ values } = parseArgs({ options }));
+    parsed = parseArgs({ options, allowPositionals: true });
   } catch (cause) {
-    throw new BalancerError('RPCB_CONFIG', { detail: `${(cause as Error).message}; ${USAGE}`, cause });
+    throw misused((cause as Error).message, cause);
   }
-  const { config, host, check = false } = values;
-  const port = values.port === undefined ? undefined : Number(values.port);
-  if (config === undefined)
-    throw new BalancerError('RPCB_CONFIG', { detail: `--config is missing; ${USAGE}` });
-  if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port < 65_536)) {
-    throw new BalancerError('RPCB_CONFIG', { detail: `--port expects a number from 0 to 65535; ${USAGE}` });
-  }
-  return { config, check, ...(port !== undefined && { port }), ...(host !== undefined && { host }) };
+  const { config, host, check = false, by, reason } = parsed.values;
+  const port = parsed.values.port === undefined ? undefined : Number(parsed.values.port);
+  if (config === undefined) throw misused('--config is missing');
+  if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port < 65_536))
+    throw misused('--port expects a number from 0 to 65535');
+  const task = readTask(parsed.positionals, { by: by ?? process.env.USER, reason });
+  return { config, check, task, ...(port !== undefined && { port }), ...(host !== undefined && { host }) };
+}
+
+/** `drain NETWORK UPSTREAM`, or nothing. */
+function readTask(
+  [verb, network, upstream, ...others]: readonly string[],
+  note: { readonly by: string | undefined; readonly reason: string | undefined },
+): Arguments['task'] {
+  if (verb === undefined && note.reason !== undefined) throw misused('--reason goes with drain and undrain');
+  if (verb === undefined) return null;
+  if ((verb !== 'drain' && verb !== 'undrain') || others.length > 0)
+    throw misused(`unknown argument "${others[0] ?? verb}"`);
+  const command = readDrainCommand({ network, upstream, ...note });
+  if ('invalid' in command) throw misused(`${verb} NETWORK UPSTREAM: ${command.invalid}`);
+  return { verb, command };
+}
+
+function misused(detail: string, cause?: unknown): BalancerError {
+  return new BalancerError('RPCB_CONFIG', { detail: `${detail}; ${USAGE}`, cause });
 }
 
 async function createApp(config: Config, file: string): Promise<FastifyInstance> {
@@ -70,8 +113,8 @@ async function createApp(config: Config, file: string): Promise<FastifyInstance>
     requestTimeout: REQUEST_TIMEOUT_MS,
     genReqId: requestIds(),
   });
-  const names = Object.keys(config.networks);
   app.setNotFoundHandler((request, reply) => {
+    const names = Object.keys(app.rpcBalancer.status().networks);
     const error = new BalancerError('RPCB_UNKNOWN_NETWORK', {
       detail: `networks are reached at ${names.map((name) => `/${name}`).join(', ')}`,
       details: { networks: names },
@@ -103,9 +146,12 @@ function trusted(
   return trustProxy ?? false;
 }
 
-/** The first signal finishes what is in flight, the second ends at once. */
-function stopOnSignals(app: FastifyInstance): void {
+/** SIGHUP reads the configuration again. The first of the others finishes what is in flight, the second ends at once. */
+function followSignals(app: FastifyInstance): void {
   let stopping = false;
+  process.on('SIGHUP', () => {
+    if (app.rpcBalancer.reload() === 'unchanged') app.log.info({}, 'SIGHUP: the configuration is unchanged');
+  });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
       if (stopping) process.exit(EXIT.forced);

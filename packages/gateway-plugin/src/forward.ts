@@ -1,6 +1,6 @@
 // Decides: THE DATA PATH: read -> pick -> dispatch -> judge -> answer, or round again while judgement and budget allow.
 // Must not know: Fastify, Redis, the control path. Each step is a call to the leaf of that name.
-import type { ErrorCode } from '@rpc-balancer/shared';
+import { BalancerError, type ErrorCode } from '@rpc-balancer/shared';
 import type { Member } from './balance/member.ts';
 import { isRefusal, type Refusal } from './balance/pick.ts';
 import { markUnsupported } from './balance/unsupported.ts';
@@ -34,13 +34,18 @@ export interface Forwarded {
 
 /**
  * Answers every call of the request, or says why it cannot.
- * @throws BalancerError `RPCB_PARSE`, `RPCB_INVALID_REQUEST` or `RPCB_TOO_LARGE` when the whole body is refused; then nothing was sent.
+ * @throws BalancerError `RPCB_PARSE`, `RPCB_INVALID_REQUEST`, `RPCB_TOO_LARGE` or `RPCB_UNKNOWN_UPSTREAM` when the whole body is refused; then nothing was sent.
  */
 export async function forward(network: Network, incoming: Incoming, now: () => number): Promise<Forwarded> {
   const { batch, calls } = readRequest(incoming.body, {
     batchLimit: network.limits.batchLimit,
     safetyOf: network.safetyOf,
   });
+  const { pin } = incoming;
+  if (pin !== null && !network.state.members.some(({ id }) => id === pin))
+    throw new BalancerError('RPCB_UNKNOWN_UPSTREAM', {
+      detail: `x-rpcb-use names none of "${network.name}"`,
+    });
   const exchange = new Exchange(network, incoming, calls, now);
   try {
     const open = calls.filter(isOpen);
@@ -90,7 +95,12 @@ async function relay(exchange: Exchange, calls: readonly Call[], shape: 'single'
   for (let open = calls, triesLeft = network.config.tries; open.length > 0; open = open.filter(isOpen)) {
     if (cancellation.reason !== null) return abandon(cancellation.reason, open);
     const begunAt = now();
-    const { wanted, need, member } = aim(network, open, { tried, tag, triesLeft }, begunAt);
+    const { wanted, need, member } = aim(
+      network,
+      open,
+      { tried, tag, triesLeft, pin: exchange.pin },
+      begunAt,
+    );
     if (isRefusal(member)) return giveUp(exchange, open, attempts.length, member);
     const coming = awaited ? null : comingHead(network.state, member, need, tried, begunAt);
     if (coming !== null) {
@@ -108,7 +118,8 @@ async function relay(exchange: Exchange, calls: readonly Call[], shape: 'single'
       kind,
       repeatable: open.every(isRepeatable),
       send: (to, onReply) => exchange.send(to, body, shape, onReply),
-      another: () => secondFor(network, { ...wanted, tried: [...tried, member] }, now()),
+      another: () =>
+        exchange.pin === null ? secondFor(network, { ...wanted, tried: [...tried, member] }, now()) : null,
       onLoser(loser, verdict) {
         tried.push(loser.member);
         attempts.push(exchange.settle(loser, verdict));

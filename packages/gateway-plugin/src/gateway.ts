@@ -3,32 +3,42 @@
 import { type Sidecar, startSidecar } from '@rpc-balancer/health-sidecar';
 import {
   type Config,
+  createLiveRedactor,
   createMemoryStore,
   createRedisStore,
+  type FixedKeys,
+  type LiveRedactor,
   type Log,
   type RedisClient,
+  type Reloader,
+  type ReloadResult,
   type Resolver,
-  redactorOf,
   type Store,
   type StoreHealth,
+  startReloader,
 } from '@rpc-balancer/shared';
 import { startDiscovery } from './cluster/discovery.ts';
+import { Drains } from './cluster/drains.ts';
 import { type Feed, startFeed } from './cluster/feed.ts';
 import { startWriteSharing, type WriteSharing } from './cluster/writes.ts';
+import { parseText, readText } from './options.ts';
 import type { Cancellation } from './upstream/cancellation.ts';
-import {
-  type AttemptListener,
-  type EjectionListener,
-  type Network,
-  openNetwork,
-  type SecondListener,
-  type WriteListener,
-} from './upstream/network.ts';
+import type { AttemptListener, EjectionListener, Network, SecondListener } from './upstream/network.ts';
+import { Networks } from './upstream/networks.ts';
 import { Roster } from './upstream/roster.ts';
 import { startWatch, type Watch } from './upstream/watch.ts';
 
+/** What a running gateway cannot change: its store, its sockets, and what Fastify fixes with its routes. */
+const FIXED: FixedKeys = {
+  redis: null,
+  gateway: ['host', 'port', 'trustProxy', 'bodyLimit', 'root', 'admin'],
+  sidecar: ['leaseTtl'],
+};
+
 export interface GatewayOptions {
   readonly config: Config;
+  /** The file it came from, to be followed; null for an object. */
+  readonly file: string | null;
   readonly redis: RedisClient | null;
   readonly resolver: Resolver;
   readonly instance: string;
@@ -38,15 +48,22 @@ export interface GatewayOptions {
   readonly onAttempt: AttemptListener;
   readonly onSecond: SecondListener;
   readonly onInvalidRanking: (network: string) => void;
+  readonly onReload: (result: string) => void;
+  /** @throws BalancerError `RPCB_CONFIG` when another registration has a network of one of these names */
+  readonly assertFree: (names: readonly string[]) => void;
 }
 
 export interface Gateway {
+  /** The one in force. */
   readonly config: Config;
   readonly mode: 'embedded' | 'cluster';
   readonly store: Store;
   readonly networks: ReadonlyMap<string, Network>;
-  /** Begins to read rankings and, embedded, to make them. Does not wait for nodes or Redis. */
-  start(): void;
+  readonly drains: Drains;
+  /** Begins to read rankings and, embedded, to make them. Waits a moment for the drains, so that none is overlooked. */
+  start(): Promise<void>;
+  /** Reads the configuration file now; null without one. */
+  reload(): ReloadResult | null;
   /** Requests in flight. */
   readonly running: Roster<Cancellation>;
   /** From now on requests in flight have `drainTimeout` to end. */
@@ -55,70 +72,113 @@ export interface Gateway {
 }
 
 export function createGateway(options: GatewayOptions): Gateway {
-  const { config, resolver, now, random, log } = options;
-  let writes: WriteSharing | null = null;
-  const networks = openNetworks(options, (write) => writes?.take(write)); // First: what is wrong there throws before anything is connected.
-  const store = openStore(options);
-  const running = new Roster<Cancellation>();
-  let feed: Feed | null = null;
-  let watch: Watch | null = null;
-  let discovery: ReturnType<typeof startDiscovery> | null = null;
-  let sidecar: Sidecar | null = null;
-  let drainTimer: NodeJS.Timeout | null = null;
+  return new LiveGateway(options);
+}
 
-  const stopLogging = store.onHealth(logChanges(log));
+class LiveGateway implements Gateway {
+  readonly store: Store;
+  readonly drains: Drains;
+  readonly running = new Roster<Cancellation>();
+  readonly #options: GatewayOptions;
+  readonly #networks: Networks;
+  readonly #redactor: LiveRedactor;
+  readonly #stopLogging: () => void;
+  #config: Config;
+  #feed: Feed | null = null;
+  #watch: Watch | null = null;
+  #writes: WriteSharing | null = null;
+  #discovery: ReturnType<typeof startDiscovery> | null = null;
+  #sidecar: Sidecar | null = null;
+  #reloader: Reloader | null = null;
+  #drainTimer: NodeJS.Timeout | null = null;
 
-  return {
-    config,
-    mode: store.kind === 'memory' ? 'embedded' : 'cluster',
-    store,
-    networks,
-    start() {
-      discovery = startDiscovery({
-        networks: () => networks.values(),
-        intervalMs: resolver.intervalMs,
-        now,
+  constructor(options: GatewayOptions) {
+    const { config, resolver, now, random, log, onAttempt, onSecond } = options;
+    this.#options = options;
+    this.#config = config;
+    this.#redactor = createLiveRedactor(config);
+    // First: what is wrong there throws before anything is connected.
+    this.#networks = new Networks(config, {
+      ...{ random, resolver, log, onAttempt, onSecond },
+      onWrite: (write) => this.#writes?.take(write),
+      onEjection: logEjections(log),
+      onMembers: () => this.drains.apply(),
+    });
+    this.store = openStore(options);
+    this.drains = new Drains({ networks: this.#served, store: this.store, now, log });
+    this.#stopLogging = this.store.onHealth(logChanges(log));
+  }
+
+  readonly #served = () => this.#networks.table.values();
+
+  get config(): Config {
+    return this.#config;
+  }
+
+  get mode(): 'embedded' | 'cluster' {
+    return this.store.kind === 'memory' ? 'embedded' : 'cluster';
+  }
+
+  get networks(): ReadonlyMap<string, Network> {
+    return this.#networks.table;
+  }
+
+  async start(): Promise<void> {
+    const { now, log, file, resolver } = this.#options;
+    const { store } = this;
+    const onInvalid = this.#options.onInvalidRanking;
+    const { intervalMs } = resolver;
+    this.#discovery = startDiscovery({ networks: this.#served, intervalMs, now });
+    this.#feed = startFeed({ networks: this.#served, store, now, log, onInvalid });
+    this.#watch = startWatch(this.#served, now);
+    this.#writes = startWriteSharing({ networks: this.#served, store, now, log });
+    if (store.kind === 'memory') {
+      const { redact } = this.#redactor;
+      this.#sidecar = startSidecar({ ...this.#options, config: this.#config, store, redact });
+    }
+    if (file !== null) {
+      this.#reloader = startReloader({
+        ...{ file, config: this.#config, fixed: FIXED, log },
+        ...{ read: readText, parse: parseText },
+        apply: (next) => this.#apply(next),
+        onResult: this.#options.onReload,
       });
-      feed = startFeed({
-        networks: () => networks.values(),
-        store,
-        now,
-        log,
-        onInvalid: options.onInvalidRanking,
-      });
-      watch = startWatch(() => networks.values(), now);
-      writes = startWriteSharing({ networks: () => networks.values(), store, now, log });
-      if (store.kind === 'memory') {
-        sidecar = startSidecar({
-          config,
-          store,
-          resolver,
-          instance: options.instance,
-          now,
-          random,
-          log,
-          redact: redactorOf(config),
-        });
-      }
-    },
-    running,
-    drain() {
-      drainTimer ??= setTimeout(() => {
-        for (const cancellation of running) cancellation.cancel('closing');
-      }, config.gateway.drainTimeout);
-    },
-    async close() {
-      if (drainTimer) clearTimeout(drainTimer);
-      discovery?.stop();
-      await sidecar?.stop();
-      await feed?.stop();
-      watch?.stop();
-      await writes?.stop();
-      await Promise.all([...networks.values()].map((network) => network.close()));
-      stopLogging();
-      await store.close();
-    },
-  };
+    }
+    await this.drains.start();
+  }
+
+  reload(): ReloadResult | null {
+    return this.#reloader?.reload() ?? null;
+  }
+
+  #apply(next: Config): void {
+    const added = Object.keys(next.networks).filter((name) => !this.#networks.table.has(name));
+    this.#options.assertFree(added);
+    const takeOn = this.#networks.prepare(next);
+    this.#config = next;
+    this.#redactor.renew(next);
+    takeOn();
+    this.drains.apply();
+    this.#sidecar?.reload(next);
+  }
+
+  drain(): void {
+    this.#drainTimer ??= setTimeout(() => {
+      for (const cancellation of this.running) cancellation.cancel('closing');
+    }, this.#config.gateway.drainTimeout);
+  }
+
+  async close(): Promise<void> {
+    this.#reloader?.stop();
+    if (this.#drainTimer) clearTimeout(this.#drainTimer);
+    this.#discovery?.stop();
+    await this.#sidecar?.stop();
+    this.#watch?.stop();
+    await Promise.all([this.#feed?.stop(), this.drains.stop(), this.#writes?.stop()]);
+    await this.#networks.close();
+    this.#stopLogging();
+    await this.store.close();
+  }
 }
 
 /** A line for each change of the store's health, not for each attempt to reconnect. */
@@ -136,6 +196,14 @@ function logChanges(log: Log): (health: StoreHealth) => void {
   };
 }
 
+function logEjections(log: Log): EjectionListener {
+  return (network, upstream, ejected) => {
+    if (ejected)
+      log.warn({ network, upstream }, 'ejected: it failed maxFails requests; one trial after failTimeout');
+    else log.info({ network, upstream }, 'admitted again: its trial succeeded');
+  };
+}
+
 function openStore({ config, redis, now, random }: GatewayOptions): Store {
   if (!config.redis && !redis) return createMemoryStore(now);
   const { prefix, clusterId } = config.redis ?? { prefix: 'rpcb', clusterId: 'default' };
@@ -145,37 +213,4 @@ function openStore({ config, redis, now, random }: GatewayOptions): Store {
     clusterId,
     random,
   });
-}
-
-function openNetworks(
-  { config, resolver, random, log, onAttempt, onSecond }: GatewayOptions,
-  onWrite: WriteListener,
-): ReadonlyMap<string, Network> {
-  const { batchLimit, batchAnswerLimit, holdAnswer } = config.gateway;
-  const limits = { batchLimit, batchAnswerLimitBytes: batchAnswerLimit, holdAnswerBytes: holdAnswer };
-  const rankingMaxAgeMs = config.sidecar.rankingMaxAge;
-  const onEjection: EjectionListener = (network, upstream, ejected) => {
-    if (ejected)
-      log.warn({ network, upstream }, 'ejected: it failed maxFails requests; one trial after failTimeout');
-    else log.info({ network, upstream }, 'admitted again: its trial succeeded');
-  };
-  return new Map(
-    Object.entries(config.networks).map(([name, network]) => [
-      name,
-      openNetwork({
-        name,
-        config: network,
-        limits,
-        rankingMaxAgeMs,
-        zone: config.gateway.zone,
-        random,
-        resolver,
-        log,
-        onAttempt,
-        onSecond,
-        onEjection,
-        onWrite,
-      }),
-    ]),
-  );
 }

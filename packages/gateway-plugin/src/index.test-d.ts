@@ -6,9 +6,12 @@ import { expectTypeOf, test } from 'vitest';
 import defaultExport, {
   type CallResult,
   type ConfigInput,
+  type DrainAnswer,
+  type DrainNote,
   type ErrorCode,
   type NetworkReadiness,
   type Reason,
+  type ReloadResult,
   type RpcBalancer,
   type RpcBalancerOptions,
   rpcBalancer,
@@ -53,6 +56,9 @@ test('the decorator is on every instance, with its methods', () => {
   >();
   expectTypeOf(app.rpcBalancer.call).returns.resolves.toEqualTypeOf<CallResult>();
   expectTypeOf(app.rpcBalancer.status).returns.toEqualTypeOf<Status>();
+  expectTypeOf(app.rpcBalancer.drain).parameter(2).toEqualTypeOf<Partial<DrainNote> | undefined>();
+  expectTypeOf(app.rpcBalancer.undrain).returns.resolves.toEqualTypeOf<DrainAnswer>();
+  expectTypeOf(app.rpcBalancer.reload).returns.toEqualTypeOf<ReloadResult | null>();
   expectTypeOf<CallResult['bytes']>().toEqualTypeOf<Buffer>();
   expectTypeOf<CallResult['json']>().returns.toEqualTypeOf<unknown>();
 });

@@ -60,6 +60,8 @@ const optionsSchema = z.strictObject({
 
 export interface ResolvedOptions {
   readonly config: Config;
+  /** Where it was read from; null when it was given as an object. */
+  readonly file: string | null;
   /** Without a trailing slash; empty for the root. */
   readonly prefix: string;
   readonly ops: string | null;
@@ -81,6 +83,7 @@ export function resolveOptions(options: unknown): ResolvedOptions {
   const { config, prefix, ops, redis, resolver, logger, metrics } = result.data;
   return {
     config: typeof config === 'string' ? loadConfig(config) : validateConfig(config),
+    file: typeof config === 'string' ? config : null,
     prefix: withoutSlash(prefix ?? ''),
     ops: ops === undefined ? null : withoutSlash(ops),
     redis: redis ?? null,
@@ -92,10 +95,16 @@ export function resolveOptions(options: unknown): ResolvedOptions {
 
 /** @throws BalancerError `RPCB_CONFIG` when the file cannot be read or is not valid */
 export function loadConfig(file: string): Config {
-  return parseConfig(readText(file), { env: process.env, readFile: (path) => readFileSync(path, 'utf8') });
+  return parseText(readText(file));
 }
 
-function readText(file: string): string {
+/** @throws BalancerError `RPCB_CONFIG` when it is not valid */
+export function parseText(text: string): Config {
+  return parseConfig(text, { env: process.env, readFile: (path) => readFileSync(path, 'utf8') });
+}
+
+/** @throws BalancerError `RPCB_CONFIG` when the file cannot be read */
+export function readText(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (cause) {

@@ -18,9 +18,10 @@ import { type Answer, answerError, answerOf } from './guard/answer.ts';
 import { ownError } from './guard/body-error.ts';
 import { explainAfter } from './observe/explain.ts';
 import { createMetrics } from './observe/metrics.ts';
-import { opsRoutes } from './observe/ops.ts';
+import type { OpsSources } from './observe/ops.ts';
+import { registerOps } from './ops-routes.ts';
 import { type ResolvedOptions, type RpcBalancerOptions, resolveOptions } from './options.ts';
-import { type ClientFacts, checkContent, forwardedHeaders, suffixOf } from './request.ts';
+import { type ClientFacts, checkContent, forwardedHeaders, pinIn, suffixOf } from './request.ts';
 import { Cancellation } from './upstream/cancellation.ts';
 import type { Exchange } from './upstream/exchange.ts';
 import type { Network } from './upstream/network.ts';
@@ -44,6 +45,7 @@ const plugin: FastifyPluginAsync<RpcBalancerOptions> = async (fastify, given) =>
   balancer.assertFree(Object.keys(options.config.networks));
   const gateway = createGateway({
     config: options.config,
+    file: options.file,
     redis: options.redis,
     resolver: options.resolver,
     instance: balancer.options.instance,
@@ -53,6 +55,8 @@ const plugin: FastifyPluginAsync<RpcBalancerOptions> = async (fastify, given) =>
     onAttempt: balancer.metrics.onAttempt,
     onSecond: balancer.metrics.onSecond,
     onInvalidRanking: balancer.metrics.onInvalidRanking,
+    onReload: balancer.metrics.onReload,
+    assertFree: (names) => balancer.assertFree(names),
   });
   balancer.add(gateway);
 
@@ -68,7 +72,9 @@ const plugin: FastifyPluginAsync<RpcBalancerOptions> = async (fastify, given) =>
     prefix: options.prefix,
   });
   if (options.ops !== null) {
-    await fastify.register(async (routes) => registerOps(routes, balancer, () => closing), {
+    const token = options.config.gateway.admin?.token ?? null;
+    const sources = opsSources(balancer, () => closing);
+    await fastify.register(async (routes) => registerOps(routes, sources, balancer, token), {
       prefix: options.ops,
     });
   }
@@ -142,9 +148,11 @@ function registerNetworks(
     routes.post(path, handle);
     routes.route({ method: OTHER_METHODS, url: path, handler: noSuchRoute });
   }
-  const rootNetwork = root === undefined ? undefined : gateway.networks.get(root);
-  if (rootNetwork) {
-    routes.post('/', (request, reply) => answer(rootNetwork, segments, request, reply));
+  if (root !== undefined) {
+    routes.post('/', (request, reply) => {
+      const network = gateway.networks.get(root);
+      return network ? answer(network, segments, request, reply) : reply.callNotFound();
+    });
     routes.route({ method: OTHER_METHODS, url: '/', handler: noSuchRoute });
   }
 
@@ -172,6 +180,7 @@ function registerNetworks(
         suffix: suffixOf(request.raw.url ?? '/', depth),
         headers: forwardedHeaders(factsOf(request), network.config.hostHeader),
         cancellation,
+        pin: gateway.config.gateway.pinHeader ? pinIn(request.headers) : null,
       };
       const forwarded = await forward(network, incoming, now);
       const { calls, exchange } = forwarded;
@@ -219,29 +228,15 @@ function expose(reply: FastifyReply, { attemptCount, lastUpstream }: Exchange, i
   if (lastUpstream !== null) reply.header('x-rpcb-upstream', lastUpstream);
 }
 
-interface Asked {
-  readonly network?: string;
-  readonly method?: string;
-  readonly params?: string;
-}
-
-function registerOps(routes: FastifyInstance, balancer: Balancer, isClosing: () => boolean): void {
-  const answers = opsRoutes({
+function opsSources(balancer: Balancer, isClosing: () => boolean): OpsSources {
+  return {
     status: () => balancer.status(),
     readiness: () => balancer.readiness(),
     network: (name) => balancer.find(name)?.network ?? null,
     isClosing,
     registry: balancer.metrics.registry,
     now,
-  });
-  for (const [path, respond] of answers) {
-    routes.get<{ Params: Asked; Querystring: Asked }>(path, async ({ params, query }, reply) => {
-      const { network = query.network ?? '' } = params;
-      const { method = '', params: written = '' } = query;
-      const { status, contentType, body } = await respond({ network, method, params: written });
-      return reply.code(status).header('content-type', contentType).send(body);
-    });
-  }
+  };
 }
 
 /** The plugin. Options: {@link RpcBalancerOptions}; throws `RPCB_CONFIG` at boot with every problem at once. */

@@ -41,6 +41,12 @@ export function forwardedHeaders(facts: ClientFacts, hostHeader: string): string
   return list;
 }
 
+/** The upstream that the client insists on (`gateway.pinHeader`). */
+export function pinIn(headers: ClientFacts['headers']): string | null {
+  const id = headers['x-rpcb-use'];
+  return typeof id === 'string' ? id : null;
+}
+
 const JSON_TYPES = new Set(['application/json', 'application/json-rpc', 'application/jsonrequest']);
 
 /** @throws BalancerError `RPCB_CONTENT_TYPE` unless the body is uncompressed JSON */

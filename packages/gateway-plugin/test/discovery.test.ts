@@ -230,6 +230,18 @@ test.each([
   },
 );
 
+test('with resolve: each whoever drains a name drains all its addresses, those that join later too', async () => {
+  const { dns, front, shows } = await stage(2, [0], EACH);
+  await shows(idOf(0));
+  await front.app.rpcBalancer.drain('net', 'a');
+  dns.set(NAME, hostOf(0), hostOf(1));
+  await shows(idOf(0), idOf(1));
+  expect([front.upstream(idOf(0)).reason, front.upstream(idOf(1)).reason]).toEqual(['drained', 'drained']);
+  await front.app.rpcBalancer.undrain('net', 'a');
+  await front.app.rpcBalancer.drain('net', idOf(1));
+  expect([front.upstream(idOf(0)).reason, front.upstream(idOf(1)).reason]).toEqual([null, 'drained']);
+});
+
 describe('resolve: one', () => {
   test('moves to the new address of a name: nothing fails, what is in flight ends, and the old sockets close', async () => {
     const { dns, nodes, front } = await stage(2, [0]);

@@ -25,6 +25,7 @@ export function networkWith(
     onSecond: () => {},
     onEjection: () => {},
     onWrite: () => {},
+    onMembers: () => {},
     ...given,
   });
   onTestFinished(() => network.close());

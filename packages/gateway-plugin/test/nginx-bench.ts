@@ -48,7 +48,7 @@ export async function startBench(upstreams: Config[0], settings: Config[1] = {})
   async function post(method = 'eth_gasPrice', cancellation = new Cancellation()): Promise<Told> {
     tried = [];
     const body = Buffer.from(`{"jsonrpc":"2.0","id":1,"method":"${method}","params":["0x01"]}`);
-    const incoming = { body, suffix: '', headers: [], cancellation };
+    const incoming = { body, suffix: '', headers: [], pin: null, cancellation };
     const answer = answerOf(await forward(network, incoming, clock.now), 'r');
     const written = answer.body === null || Buffer.isBuffer(answer.body) ? answer.body : text(answer.body);
     // A broken body is told as what the client would have: nothing whole.

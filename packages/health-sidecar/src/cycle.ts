@@ -41,6 +41,8 @@ export interface Tenure {
   /** By the holder's own clock: true only while nobody else can have the lease. */
   readonly isHeld: () => boolean;
   readonly signal: AbortSignal;
+  /** Rises by one with each publication under the lease, also over cycles that follow each other. */
+  readonly nextSeq: () => number;
 }
 
 /** `over`: the tenure ended. `fenced`: the store refused us. `hand_over`: another sidecar may see more than we do. */
@@ -61,7 +63,7 @@ export function createCycle(options: CycleOptions): (tenure: Tenure) => Promise<
   let last: RankingDraft | null = null;
   let handedOver = false;
 
-  return async function cycle({ lease, isHeld, signal }) {
+  return async function cycle({ lease, isHeld, signal, nextSeq }) {
     const ending = new AbortController();
     const ended = AbortSignal.any([signal, ending.signal]);
     const rest = (ms: number) => pause(Math.max(0, ms), undefined, { signal: ended }).catch(() => {});
@@ -70,7 +72,6 @@ export function createCycle(options: CycleOptions): (tenure: Tenure) => Promise<
       last = (await lastRanking(options)) ?? last;
       await Promise.race([names.refresh(now()), rest(periodMs)]);
       let settled = last !== null;
-      let seq = 0;
       while (isHeld()) {
         const endsAt = now() + periodMs;
         void names.refresh(now());
@@ -102,7 +103,7 @@ export function createCycle(options: CycleOptions): (tenure: Tenure) => Promise<
           if (reached === 'some') handedOver = false;
           logChanges(options, last, draft);
           last = draft;
-          const result = await publish(options, lease, { ...draft, epoch: lease.epoch, seq: seq++ });
+          const result = await publish(options, lease, { ...draft, epoch: lease.epoch, seq: nextSeq() });
           if (result === 'fenced') return 'fenced';
         } while (!settled);
         await rest(endsAt - now());

@@ -5,13 +5,15 @@ import { parseArgs } from 'node:util';
 import {
   BalancerError,
   type Config,
+  createLiveRedactor,
   createRedisStore,
+  type FixedKeys,
   foreignText,
   type Log,
   parseConfig,
   redactConfig,
-  redactorOf,
   type Store,
+  startReloader,
   systemResolver,
 } from '@rpc-balancer/shared';
 import { pino } from 'pino';
@@ -22,6 +24,7 @@ import {
   exit,
   instanceName,
   monotonicNow,
+  onReloadSignal,
   onStopSignal,
   packageVersion,
   print,
@@ -36,6 +39,9 @@ const USAGE = 'usage: rpc-balancer-sidecar --config FILE [--port N] [--host H] [
 
 /** As shells and supervisors read them: 1 it failed or was forced, 2 it was asked for something that cannot be. */
 const EXIT = { done: 0, failed: 1, misused: 2 } as const;
+
+/** What a running sidecar cannot change: its store, its socket, the leases that it holds. */
+const FIXED: FixedKeys = { redis: null, gateway: [], sidecar: ['host', 'port', 'leaseTtl'] };
 
 function refuse(text: string): never {
   printError(text);
@@ -87,7 +93,7 @@ async function main(): Promise<void> {
   }
   const random = Math.random;
   const instance = instanceName(random);
-  const redact = redactorOf(config);
+  const { redact, renew } = createLiveRedactor(config);
   const log = pino({ base: { instance }, timestamp: pino.stdTimeFunctions.isoTime });
   const now = monotonicNow;
   const store = createRedisStore({ redis, prefix: redis.prefix, clusterId: redis.clusterId, random });
@@ -96,6 +102,17 @@ async function main(): Promise<void> {
     ...{ config, store, instance, now, random, log, redact },
     resolver: systemResolver,
   });
+  const reloader = startReloader({
+    ...{ file: options.file, config, fixed: FIXED, log },
+    read: readFile,
+    parse: (text) => parseConfig(text, { env, readFile }),
+    apply(next) {
+      renew(next);
+      sidecar.reload(next);
+    },
+    onResult: sidecar.onReload,
+  });
+  onReloadSignal(() => reloader.reload());
 
   const host = options.host ?? config.sidecar.host;
   const port = options.port ?? config.sidecar.port;
@@ -111,6 +128,7 @@ async function main(): Promise<void> {
   let stopping = false;
   async function stop(code: number): Promise<void> {
     stopping = true;
+    reloader.stop();
     // The lease first: another sidecar may take over while we close the rest.
     await sidecar.stop();
     await Promise.all([server?.close(), store.close()]);

@@ -79,6 +79,11 @@ export function onStopSignal(listener: (signal: 'SIGTERM' | 'SIGINT') => void): 
   process.on('SIGINT', () => listener('SIGINT'));
 }
 
+/** Calls back for every SIGHUP. */
+export function onReloadSignal(listener: () => void): void {
+  process.on('SIGHUP', listener);
+}
+
 /**
  * @param tls certificates of one upstream; verification stays on in any case
  * @param addresses where the host in the URLs is, as far as that is known; it stays what is asked for and verified

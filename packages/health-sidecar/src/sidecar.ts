@@ -1,28 +1,10 @@
 // Decides: how the parts of a sidecar are started and stopped together, in its own process or embedded in a gateway.
 // Must not know: ports, signals, files; whoever starts it owns the store.
-import {
-  type Config,
-  configHash,
-  createNames,
-  type Lease,
-  type Log,
-  type NetworkConfig,
-  type Ranking,
-  type Resolver,
-  type Store,
-} from '@rpc-balancer/shared';
-import { createCycle } from './cycle.ts';
-import { createFetchers } from './fetchers.ts';
-import { keepLease } from './lease.ts';
+import { isDeepStrictEqual } from 'node:util';
+import type { Config, Log, ReloadResult, Resolver, Store } from '@rpc-balancer/shared';
+import { emptyStatus, type Runner, type RunnerSettings, runNetwork } from './runner.ts';
 import { packageVersion } from './runtime.ts';
-import type { Sample } from './samples.ts';
-import {
-  createMetrics,
-  type Metrics,
-  type NetworkStatus,
-  type Readiness,
-  type SidecarStatus,
-} from './status.ts';
+import { createMetrics, type Readiness, type SidecarStatus } from './status.ts';
 
 export interface SidecarOptions {
   readonly config: Config;
@@ -44,30 +26,61 @@ export interface Sidecar {
   /** The metrics in Prometheus text format; all names begin with `rpc_balancer_sidecar_`. */
   metrics(): Promise<string>;
   ready(): Readiness;
+  /** Takes on another configuration at once; a network that stays keeps its lease. `leaseTtl` stays as it was. */
+  reload(config: Config): void;
+  /** Counts what came of a changed file. */
+  onReload(result: Exclude<ReloadResult, 'unchanged'>): void;
   /** Stops probing, gives the leases back and waits for both. */
-  stop(): Promise<void>;
-}
-
-/** One network's part of the sidecar. */
-interface NetworkRunner {
-  status(): NetworkStatus;
   stop(): Promise<void>;
 }
 
 /** Starts to compete for the lease of every network, and probes and publishes those that it gets. */
 export function startSidecar(options: SidecarOptions): Sidecar {
-  const { config, store, instance, now } = options;
+  const { store, instance, now, log } = options;
+  const leaseTtlMs = options.config.sidecar.leaseTtl;
   const startedAt = now();
   const version = packageVersion();
   const metrics = createMetrics();
-  const runners = Object.entries(config.networks).map(([network, networkConfig]) =>
-    runNetwork(network, networkConfig, options, metrics),
-  );
+  const runners = new Map<string, Runner>();
+  const stopping = new Set<Promise<void>>();
+  let { config } = options;
   let stopped = false;
+
+  function begin(network: string, next: Config): void {
+    const settings = settingsOf(next, network);
+    if (settings) runners.set(network, runNetwork({ ...options, ...settings, network, metrics, leaseTtlMs }));
+    else
+      log.info(
+        { network },
+        'probe: off, so no ranking is published; gateways decide by passive health alone',
+      );
+  }
+
+  function end(network: string, runner: Runner): void {
+    runners.delete(network);
+    const ended: Promise<void> = runner.stop().then(() => {
+      stopping.delete(ended);
+      if (!runners.has(network)) metrics.removed(network);
+    });
+    stopping.add(ended);
+  }
+
+  function change(network: string, next: Config): void {
+    const settings = settingsOf(next, network);
+    if (isDeepStrictEqual(settings, settingsOf(config, network))) return;
+    const runner = runners.get(network);
+    if (runner && settings) runner.reconfigure(settings);
+    else if (runner) end(network, runner);
+    else begin(network, next);
+  }
+
+  for (const network of Object.keys(config.networks)) begin(network, config);
 
   return {
     status() {
-      const networks = runners.map((runner) => runner.status());
+      const networks = Object.entries(config.networks).map(
+        ([network, networkConfig]) => runners.get(network)?.status() ?? emptyStatus(network, networkConfig),
+      );
       return { instance, version, startedAt, store: { kind: store.kind, ...store.health() }, networks };
     },
     metrics: () => metrics.text(store.health()),
@@ -78,102 +91,22 @@ export function startSidecar(options: SidecarOptions): Sidecar {
       const problems = [unreachable ?? problem, evictionRisk].filter((text) => text !== null);
       return { status: problems.length === 0 ? 'ok' : 'degraded', problems };
     },
+    reload(next) {
+      for (const network of Object.keys({ ...config.networks, ...next.networks })) change(network, next);
+      config = next;
+    },
+    onReload: metrics.reloaded,
     async stop() {
       stopped = true;
-      await Promise.all(runners.map((runner) => runner.stop()));
+      for (const [network, runner] of runners) end(network, runner);
+      await Promise.all(stopping);
     },
   };
 }
 
-function runNetwork(
-  network: string,
-  config: NetworkConfig,
-  options: SidecarOptions,
-  metrics: Metrics,
-): NetworkRunner {
-  const { instance, store, resolver, log } = options;
-  const hash = configHash(config);
-  const details = new Map<string, string>();
-  let lease: Lease | null = null;
-  let ranking: Ranking | null = null;
-  let publishedCount = 0;
-  let fencedCount = 0;
-
-  function status(): NetworkStatus {
-    return {
-      network,
-      state: config.probe === null ? 'off' : lease === null ? 'waiting' : 'holder',
-      epoch: lease?.epoch ?? null,
-      seq: ranking?.seq ?? null,
-      publishedCount,
-      fencedCount,
-      configHash: hash,
-      identity: ranking?.identity ?? config.identity ?? null,
-      headNumber: ranking?.head?.number ?? null,
-      finalized: ranking?.finalized ?? null,
-      blockIntervalMs: ranking?.blockIntervalMs ?? null,
-      generatedAt: ranking?.generatedAt ?? null,
-      upstreams: (ranking?.upstreams ?? []).map(({ head, finalized: _finalized, ...shown }) => ({
-        ...shown,
-        headNumber: head?.number ?? null,
-        detail: details.get(shown.id) ?? null,
-      })),
-    };
-  }
-
-  if (config.probe === null) {
-    log.info({ network }, 'probe: off, so no ranking is published; gateways decide by passive health alone');
-    return { status, stop: async () => {} };
-  }
-  const fetchers = createFetchers();
-  const names = createNames({ network, config, resolver, log, onChange: fetchers.keep });
-  const work = createCycle({
-    ...options,
-    network,
-    config,
-    probe: config.probe,
-    names,
-    configHash: hash,
-    publisher: instance,
-    rankingMaxAgeMs: options.config.sidecar.rankingMaxAge,
-    fetcherOf: fetchers.of,
-    onSample(upstream: string, sample: Sample, durationMs: number) {
-      metrics.probed(network, upstream, sample.failure, durationMs);
-      if (sample.failure === null) details.delete(upstream);
-      else details.set(upstream, sample.detail);
-    },
-    onPublished(published) {
-      ranking = published;
-      const ids = new Set(published.upstreams.map(({ id }) => id));
-      for (const id of details.keys()) if (!ids.has(id)) details.delete(id);
-      publishedCount++;
-      metrics.published(network, published);
-    },
-  });
-  const keeper = keepLease({
-    ...options,
-    network,
-    holder: instance,
-    ttlMs: options.config.sidecar.leaseTtl,
-    store,
-    work,
-    onChange(changed) {
-      lease = changed;
-      if (changed === null) ranking = null;
-      metrics.leased(network, changed);
-    },
-    onFenced() {
-      fencedCount++;
-      metrics.fenced(network);
-    },
-  });
-  metrics.leased(network, null);
-  return {
-    status,
-    async stop() {
-      names.close();
-      await keeper.stop();
-      await fetchers.close();
-    },
-  };
+/** What a network's runner has to know; null without probes, or without the network. */
+function settingsOf({ networks, sidecar }: Config, network: string): RunnerSettings | null {
+  const config = networks[network];
+  if (!config?.probe) return null;
+  return { config, probe: config.probe, rankingMaxAgeMs: sidecar.rankingMaxAge };
 }

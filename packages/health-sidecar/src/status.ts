@@ -77,6 +77,7 @@ export function createMetrics() {
   const failures = counter('probe_failures_total', 'Failed probes, by reason.', ofReason);
   const published = counter('published_total', 'Rankings published.', ofNetwork);
   const fenced = counter('fenced_total', 'Publications refused because of an old token.', ofNetwork);
+  const reloads = counter('config_reloads_total', 'Changed configuration files, by result.', ['result']);
   const held = gauge('lease_held', '1 while this process may publish the network.', ofNetwork);
   const connected = gauge('store_connected', '1 while the store is in reach.', []);
   const evictionRisk = gauge('store_eviction_risk', '1 while Redis may evict control keys.', []);
@@ -133,6 +134,14 @@ export function createMetrics() {
     leased(network: string, lease: Lease | null): void {
       held.set({ network }, lease === null ? 0 : 1);
       if (lease === null) forget(network);
+    },
+    /** Nothing is told any more of a network that this process has left. */
+    removed(network: string): void {
+      forget(network);
+      held.remove({ network });
+    },
+    reloaded(result: string): void {
+      reloads.inc({ result });
     },
     fenced(network: string): void {
       fenced.inc({ network });

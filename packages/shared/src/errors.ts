@@ -21,7 +21,14 @@ export const ERRORS = {
     message: 'The body is not a JSON-RPC request',
   },
   RPCB_UNKNOWN_NETWORK: { statusCode: 404, jsonRpcCode: -32600, message: 'There is no such network' },
+  RPCB_UNKNOWN_UPSTREAM: {
+    statusCode: 404,
+    jsonRpcCode: -32600,
+    message: 'There is no such upstream in this network',
+  },
   RPCB_NOT_FOUND: { statusCode: 404, jsonRpcCode: -32600, message: 'There is no such route' },
+  RPCB_UNAUTHORIZED: { statusCode: 401, jsonRpcCode: -32001, message: 'The token is missing or wrong' },
+  RPCB_INVALID_COMMAND: { statusCode: 400, jsonRpcCode: -32602, message: 'The command is not valid' },
   RPCB_TOO_LARGE: { statusCode: 413, jsonRpcCode: -32600, message: 'The request is too large' },
   RPCB_OVERLOADED: {
     statusCode: 503,

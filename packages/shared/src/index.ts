@@ -3,6 +3,7 @@ export type { LocatedUpstream } from './config/addresses.ts';
 export type { RetryOn } from './config/compat.ts';
 export { type Endpoint, endpointOf } from './config/endpoint.ts';
 export type { Sources } from './config/expand.ts';
+export type { FixedKeys } from './config/fixed.ts';
 export { configHash } from './config/hash.ts';
 export {
   type NetworkConfig,
@@ -17,7 +18,7 @@ export { parseConfig, validateConfig } from './config/parse.ts';
 export type { Problem } from './config/problems.ts';
 export type { RedisConfig } from './config/redis.ts';
 export { type Config, type ConfigInput, RESERVED_NAMES } from './config/schema.ts';
-export { redactConfig, redactorOf } from './config/secrets.ts';
+export { createLiveRedactor, type LiveRedactor, redactConfig, redactorOf } from './config/secrets.ts';
 export { createNames, type Names, type Resolver } from './discovery/names.ts';
 export { systemResolver } from './discovery/system.ts';
 export {
@@ -42,6 +43,7 @@ export { type ChainView, chainView } from './protocols/view.ts';
 export { subjectIn } from './protocols/writes.ts';
 export { isHard, REASONS, type Reason, type ReasonKind } from './reasons.ts';
 export { createRedactor, foreignText, HIDDEN, redactUrl } from './redact.ts';
+export { type Reloader, type ReloadResult, startReloader } from './reload.ts';
 export { createMemoryStore } from './store/memory.ts';
 export type { Client as RedisClient } from './store/redis/client.ts';
 export { createRedisStore, type RedisStoreOptions } from './store/redis/store.ts';
@@ -52,6 +54,14 @@ export {
   type Store,
   type StoreHealth,
 } from './store/store.ts';
+export {
+  type Drain,
+  type DrainCommand,
+  type DrainNote,
+  decodeDrain,
+  nextDrain,
+  readDrainCommand,
+} from './wire/drain.ts';
 export type { StoreEvent } from './wire/events.ts';
 export {
   decodeRanking,

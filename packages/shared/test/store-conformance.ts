@@ -2,7 +2,15 @@
 // Must not know: which store it is.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { waitFor } from '../../../test/kit/wait.ts';
-import { decodeRanking, type Lease, type Ranking, type Store, type StoreEvent } from '../src/index.ts';
+import {
+  type Drain,
+  decodeDrain,
+  decodeRanking,
+  type Lease,
+  type Ranking,
+  type Store,
+  type StoreEvent,
+} from '../src/index.ts';
 import { writesConformance } from './writes-conformance.ts';
 
 export interface Harness {
@@ -36,6 +44,10 @@ export function rankingOf(network: string, seq: number, publisher = 'anna'): Ran
     blockIntervalMs: null,
     upstreams: [],
   };
+}
+
+function drainOf(upstream: string, revision: number, drained = true): Drain {
+  return { version: 1, upstream, revision, drained, since: revision, by: 'anna', reason: null };
 }
 
 let clusterCount = 0;
@@ -262,6 +274,52 @@ export function storeConformance(name: string, start: () => Promise<Harness>): v
     });
 
     writesConformance({ openTwo, listen, advance: (ms) => harness.advance(ms) });
+    async function storedDrains(store: Store, network = 'main'): Promise<unknown[]> {
+      const drains = (await store.readDrains(network)).map(decodeDrain);
+      return drains.toSorted((a, b) => ((a?.upstream ?? '') < (b?.upstream ?? '') ? -1 : 1));
+    }
+
+    test('the words about drains are read by others, upstream by upstream and network by network', async () => {
+      const { anna, bert } = openTwo();
+      expect(await storedDrains(bert)).toEqual([]);
+      const [a, b] = [drainOf('a', 5), drainOf('b', 6, false)];
+      expect(await anna.writeDrain('main', a)).toBe(true);
+      expect(await bert.writeDrain('main', b)).toBe(true);
+      expect(await storedDrains(bert)).toEqual([a, b]);
+      expect(await storedDrains(anna, 'other')).toEqual([]);
+    });
+
+    test('of two words about a drain the later one is kept, in whatever order they come', async () => {
+      const { anna, bert } = openTwo();
+      // Their revisions are times in ms: as text or as a rounded number they would compare otherwise.
+      const early = drainOf('a', 999_999_999_999);
+      const late = drainOf('a', 1_795_266_000_001, false);
+      expect(await anna.writeDrain('main', late)).toBe(true);
+      expect(await bert.writeDrain('main', early)).toBe(false);
+      expect(await bert.writeDrain('main', drainOf('a', late.revision))).toBe(false);
+      expect(await storedDrains(anna)).toEqual([late]);
+      const later = drainOf('a', late.revision + 1);
+      expect(await bert.writeDrain('main', later)).toBe(true);
+      expect(await storedDrains(anna)).toEqual([later]);
+    });
+
+    test('a word about a drain is told to all when it is new, and to nobody when it is known', async () => {
+      const { anna, bert } = openTwo();
+      const heard = [await listen(anna), await listen(bert)];
+      const drain = drainOf('a', 7);
+      await anna.writeDrain('main', drain);
+      expect(await bert.writeDrain('main', drain)).toBe(true);
+      await bert.writeDrain('main', drainOf('a', 6));
+      await anna.release(await take(anna, 'anna')); // Comes after anything that the others could have sent.
+      await waitFor(() => heard.every((events) => events.some((one) => one?.type === 'released')), {
+        what: 'the events',
+      });
+      const events = [
+        { type: 'drain', network: 'main' },
+        { type: 'released', network: 'main' },
+      ];
+      expect(heard).toEqual([events, events]);
+    });
 
     test('somebody who no longer listens hears nothing more', async () => {
       const { anna, bert } = openTwo();

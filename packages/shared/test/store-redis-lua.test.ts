@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type RedisServer, startRedis } from '../../../test/kit/redis.ts';
 import { waitFor } from '../../../test/kit/wait.ts';
-import { decodeRanking, type Lease, type Store } from '../src/index.ts';
+import { type Drain, decodeDrain, decodeRanking, type Lease, type Store } from '../src/index.ts';
 import { openStore } from './redis-stores.ts';
 import { rankingOf } from './store-conformance.ts';
 
@@ -10,6 +10,7 @@ const LEASE = 'rpcb:{test:main}:lease';
 const EPOCH = 'rpcb:{test:main}:epoch';
 const RANKING = 'rpcb:{test:main}:ranking';
 const WRITES = 'rpcb:{test:main}:writes';
+const DRAINS = 'rpcb:{test:main}:drains';
 const TTL_MS = 30_000;
 
 /** More than any clock says for 200 years, and 16 digits, which Lua prints as 9e+15 by itself. */
@@ -242,6 +243,41 @@ describe('publish', () => {
     const next = await take();
     expect(next.epoch).toBeGreaterThan(lease.epoch);
     expect(await store.publish(next, rankingOf('main', 1), TTL_MS)).toBe('accepted');
+  });
+});
+
+describe('drain', () => {
+  const drainOf = (revision: number): Drain => {
+    return { version: 1, upstream: 'a', revision, drained: true, since: 1, by: null, reason: null };
+  };
+  const storedRevisions = async () =>
+    (await store.readDrains('main')).map((text) => decodeDrain(text)?.revision ?? text);
+
+  test('writes one field for each upstream, in a key that does not expire', async () => {
+    await store.writeDrain('main', drainOf(1000));
+    expect(await server.cli('hkeys', DRAINS)).toEqual(['a']);
+    expect(await ttlOf(DRAINS)).toBe(-1);
+  });
+
+  test('compares revisions of sixteen digits to the last one', async () => {
+    expect(await store.writeDrain('main', drainOf(LARGE))).toBe(true);
+    expect(await store.writeDrain('main', drainOf(LARGE - 1))).toBe(false);
+    expect(await store.writeDrain('main', drainOf(LARGE + 1))).toBe(true);
+    expect(await storedRevisions()).toEqual([LARGE + 1]);
+  });
+
+  test('replaces a word that is damaged', async () => {
+    await server.cli('hset', DRAINS, 'a', 'broken');
+    expect(await storedRevisions()).toEqual(['broken']);
+    expect(await store.writeDrain('main', drainOf(5))).toBe(true);
+    expect(await storedRevisions()).toEqual([5]);
+  });
+
+  test('fails on a foreign value and leaves it', async () => {
+    await server.cli('set', DRAINS, 'foreign');
+    await expect(store.writeDrain('main', drainOf(5))).rejects.toMatchObject({ code: 'RPCB_STORE' });
+    await expect(store.readDrains('main')).rejects.toMatchObject({ message: /redis\.prefix/ });
+    expect(await server.cli('get', DRAINS)).toBe('foreign');
   });
 });
 

@@ -38,7 +38,7 @@ export interface Anchor {
 }
 
 export class Heads {
-  readonly #options: HeadsOptions;
+  #options: HeadsOptions;
   readonly #heights = new LRUCache<string, number>({ max: HEIGHTS_MAX });
   readonly #watchers = new Set<(head: number) => void>();
   #mark = 0;
@@ -47,6 +47,11 @@ export class Heads {
   #regressions = 0;
 
   constructor(options: HeadsOptions) {
+    this.#options = options;
+  }
+
+  /** Takes on another configuration; what was seen stays. */
+  reconfigure(options: HeadsOptions): void {
     this.#options = options;
   }
 

@@ -1,6 +1,6 @@
 // Decides: what the balancer knows of one upstream: its settings and its state in this replica.
 // Must not know: URLs, sockets, answers.
-import { type Reason, TIERS, type Tier, type UpstreamConfig } from '@rpc-balancer/shared';
+import { type Drain, type Reason, TIERS, type Tier, type UpstreamConfig } from '@rpc-balancer/shared';
 import type { HealthRules } from './rules.ts';
 
 /** Rises when something has changed that decides who may be picked; all members of a network share one. */
@@ -24,6 +24,8 @@ export interface Member {
   readonly disabled: boolean;
   readonly tags: ReadonlySet<string>;
   readonly zone: string | null;
+  /** Why an operator wants no new attempts here; null while nobody does. Set by {@link setDrained}. */
+  drained: Drain | null;
   readonly changes: Changes;
   /** How its failures are counted. */
   readonly rules: HealthRules;
@@ -78,11 +80,11 @@ export function isFull(member: Member): boolean {
 /** First wait after a refusal without Retry-After. */
 export const THROTTLE_FIRST_MS = 1000;
 
-export function createMember(
-  config: UpstreamConfig,
-  index: number,
-  { changes, rules }: Pick<Member, 'changes' | 'rules'>,
-): Member {
+/** What the members of a network have in common. */
+type Shared = Pick<Member, 'changes' | 'rules'>;
+
+/** One literal with every field: an object that grows is slower to read, and `pick` reads a thousand of them. */
+export function createMember(config: UpstreamConfig, index: number, { changes, rules }: Shared): Member {
   return {
     id: config.id,
     index,
@@ -97,6 +99,7 @@ export function createMember(
     zone: config.zone ?? null,
     changes,
     rules,
+    drained: null,
     inFlight: 0,
     inFlightElsewhere: 0,
     reason: null,
@@ -120,4 +123,31 @@ export function createMember(
     shownHead: 0,
     shownAt: 0,
   };
+}
+
+/** What the configuration says of a member; the rest has happened to it. */
+const SETTINGS = [
+  ...(['index', 'tier', 'tierRank', 'weight', 'maxConns', 'maxFails'] as const),
+  ...(['failTimeoutMs', 'disabled', 'tags', 'zone', 'rules'] as const),
+];
+
+/** Gives an upstream other settings in place: attempts in flight hold it, and what happened to it so far stays. */
+export function reconfigureMember(
+  member: Member,
+  config: UpstreamConfig,
+  index: number,
+  shared: Shared,
+): void {
+  if (member.weight !== config.weight) {
+    member.share = config.weight;
+    member.effectiveWeight = config.weight;
+  }
+  const fresh = createMember(config, index, shared);
+  Object.assign(member, Object.fromEntries(SETTINGS.map((key) => [key, fresh[key]])));
+}
+
+export function setDrained(member: Member, drained: Drain | null): void {
+  if (member.drained === drained) return;
+  member.drained = drained;
+  member.changes.count++;
 }

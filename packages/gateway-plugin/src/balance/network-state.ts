@@ -9,8 +9,8 @@ import {
   type UpstreamConfig,
 } from '@rpc-balancer/shared';
 import { isFailed, isResting, restEndsAt, trialWaitMs } from './ejection.ts';
-import { Heads } from './heads.ts';
-import { type Changes, createMember, isFull, type Member } from './member.ts';
+import { Heads, type HeadsOptions } from './heads.ts';
+import { type Changes, createMember, isFull, type Member, reconfigureMember } from './member.ts';
 import { RecentWrites } from './recent-writes.ts';
 import { type HealthRules, healthRulesOf } from './rules.ts';
 import { isStale, probedReason, type Snapshot } from './snapshot.ts';
@@ -30,7 +30,7 @@ export interface Standing {
 }
 
 export interface NetworkState {
-  /** Replaced by {@link replaceMembers}, never edited. */
+  /** Replaced as a whole, when addresses or the configuration change. */
   members: readonly Member[];
   readonly strategy: Strategy;
   readonly prefer: readonly Preference[];
@@ -64,29 +64,15 @@ export interface StateOptions {
   readonly zone?: string | undefined;
 }
 
-export function createNetworkState(
-  config: NetworkConfig,
-  { rankingMaxAgeMs, zone }: StateOptions,
-): NetworkState {
+export function createNetworkState(config: NetworkConfig, options: StateOptions): NetworkState {
   const changes = { count: 0 };
-  const rules = healthRulesOf(config.compat);
+  const settings = settingsOf(config, options);
+  const { rules } = settings;
   return {
+    ...settings,
     members: config.upstreams.map((upstream, at) => createMember(upstream, at, { changes, rules })),
-    strategy: config.strategy,
-    prefer: config.prefer,
-    maxLagBlocks: config.maxLagBlocks,
-    fallbackLagBlocks: config.fallbackLagBlocks,
-    slowStartMs: config.slowStart,
-    zone: zone !== undefined && config.upstreams.some((upstream) => upstream.zone === zone) ? zone : null,
-    monotonicHead: config.monotonicHead,
-    heads: new Heads({
-      maxLagBlocks: config.maxLagBlocks,
-      settleMs: config.probe === null ? 0 : config.probe.interval + config.probe.timeout,
-    }),
+    heads: new Heads(headsOptionsOf(config)),
     writes: new RecentWrites(),
-    probed: config.probe !== null,
-    rankingMaxAgeMs,
-    rules,
     changes,
     snapshot: null,
     standing: null,
@@ -95,18 +81,50 @@ export function createNetworkState(
   };
 }
 
+/** Takes on another configuration, but for its upstreams; the snapshot stays until the next ranking. */
+export function reconfigureState(state: NetworkState, config: NetworkConfig, options: StateOptions): void {
+  Object.assign(state, settingsOf(config, options));
+  state.heads.reconfigure(headsOptionsOf(config));
+}
+
+function settingsOf(config: NetworkConfig, { rankingMaxAgeMs, zone }: StateOptions) {
+  return {
+    strategy: config.strategy,
+    prefer: config.prefer,
+    maxLagBlocks: config.maxLagBlocks,
+    fallbackLagBlocks: config.fallbackLagBlocks,
+    slowStartMs: config.slowStart,
+    monotonicHead: config.monotonicHead,
+    zone: zone !== undefined && config.upstreams.some((upstream) => upstream.zone === zone) ? zone : null,
+    probed: config.probe !== null,
+    rankingMaxAgeMs,
+    rules: healthRulesOf(config.compat),
+  };
+}
+
+function headsOptionsOf({ maxLagBlocks, probe }: NetworkConfig): HeadsOptions {
+  return { maxLagBlocks, settleMs: probe === null ? 0 : probe.interval + probe.timeout };
+}
+
 export function adoptSnapshot(state: NetworkState, snapshot: Snapshot): void {
   state.snapshot = snapshot;
   state.changes.count++;
   state.heads.read(snapshot);
 }
 
-/** From now on these are the network's upstreams. One whose id stays keeps its counts and its health. */
-export function replaceMembers(state: NetworkState, upstreams: readonly UpstreamConfig[]): void {
-  const before = new Map(state.members.map((member) => [member.id, member]));
+/**
+ * From now on these are the network's upstreams. One whose id stays keeps its counts and its health.
+ * @param stays false for a member that has become another upstream
+ */
+export function replaceMembers(
+  state: NetworkState,
+  upstreams: readonly UpstreamConfig[],
+  stays: (member: Member) => boolean = () => true,
+): void {
+  const before = new Map(state.members.filter(stays).map((member) => [member.id, member]));
   state.members = upstreams.map((upstream, index) => {
     const member = before.get(upstream.id) ?? createMember(upstream, index, state);
-    member.index = index;
+    reconfigureMember(member, upstream, index, state);
     return member;
   });
   if (state.winner && !state.members.includes(state.winner)) state.winner = null;
@@ -146,6 +164,7 @@ function reasonOf(
   { stale, allFailed }: Circumstances,
 ): Reason | null {
   if (member.disabled) return 'disabled';
+  if (member.drained) return 'drained';
   const probed = state.probed ? probedReason(state.snapshot, member, stale) : null;
   if (probed !== null && isHard(probed)) return probed;
   const failed = isFailed(member, state.members.length);
@@ -184,9 +203,9 @@ export function areAllFailed(state: NetworkState): boolean {
   return members.every((member) => isFailed(member, members.length) || isOut(state, member));
 }
 
-/** Not to be used whatever its traffic says: by the configuration, or by a hard verdict of the probes. */
+/** Not to be used whatever its traffic says: by the configuration, an operator, or a hard verdict of the probes. */
 function isOut({ snapshot, probed }: NetworkState, member: Member): boolean {
-  if (member.disabled) return true;
+  if (member.disabled || member.drained) return true;
   const reason = probed ? snapshot?.upstreams.get(member.id)?.reason : null;
   return reason != null && isHard(reason);
 }

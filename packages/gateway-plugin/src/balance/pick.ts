@@ -37,6 +37,9 @@ const RETRY_AFTER_DEFAULT_MS = 1000;
 
 const LOAD_REASONS: ReadonlySet<Reason | null> = new Set(['full', 'throttled', 'budget_spent']);
 
+/** Neither waiting nor less load helps against these. */
+const LEFT_OUT: ReadonlySet<Reason | null> = new Set(['disabled', 'drained', 'wrong_chain']);
+
 /** Soft reasons of an upstream that probably does not answer: others are asked before it. */
 const SILENT_REASONS: ReadonlySet<Reason | null> = new Set([
   'unreachable',
@@ -134,7 +137,7 @@ export function reasonsFor(state: NetworkState, wanted: Wanted, now: number): Re
 /** Says why nobody can be picked, whatever the request tried before. */
 export function refusal(state: NetworkState, wanted: Wanted, now: number): Refusal {
   const reasons = reasonsFor(state, wanted, now);
-  const usable = state.members.filter(({ id, disabled }) => !disabled && reasons[id] !== 'wrong_chain');
+  const usable = state.members.filter(({ id }) => !LEFT_OUT.has(reasons[id] ?? null));
   const allFailed = areAllFailed(state);
   const ends = usable.map((member) => endOf(member, reasons[member.id] ?? null, now, allFailed));
   return {

@@ -11,7 +11,7 @@ function exchangeOf(calls: readonly Call[]): Exchange {
   const network = quietNetwork('net', [{}]);
   const exchange = new Exchange(
     network,
-    { suffix: '', headers: [], cancellation: new Cancellation() },
+    { suffix: '', headers: [], pin: null, cancellation: new Cancellation() },
     calls,
     () => 0,
   );

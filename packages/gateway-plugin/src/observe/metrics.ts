@@ -11,6 +11,7 @@ export interface Metrics {
   readonly onAttempt: AttemptListener;
   readonly onSecond: SecondListener;
   readonly onInvalidRanking: (network: string) => void;
+  readonly onReload: (result: string) => void;
   onRequest(network: string, code: ErrorCode | 'ok', durationMs: number): void;
 }
 
@@ -71,6 +72,11 @@ export function createMetrics(sources: MetricsSources, registry = new Registry()
       for (const { name, state } of sources.networks()) this.labels(name).inc(state.heads.regressions);
     },
   });
+  const reloads = countOf(registers, {
+    name: 'rpc_balancer_config_reloads_total',
+    help: 'Changed configuration files, by result',
+    labelNames: ['result'],
+  });
   registerGauges(sources, registers);
 
   const observers = new Map<string, Pick<Histogram.Internal<string>, 'observe'>>();
@@ -79,6 +85,7 @@ export function createMetrics(sources: MetricsSources, registry = new Registry()
     onAttempt: (network, upstream, outcome) => attempts(network, upstream, outcome),
     onSecond: (network, cause) => seconds(network, cause),
     onInvalidRanking: (network) => invalidRankings(network),
+    onReload: (result) => reloads(result),
     onRequest(network, code, durationMs) {
       requests(network, code);
       const observer = observers.get(network) ?? durations.labels(network);

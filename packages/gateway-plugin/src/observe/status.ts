@@ -25,6 +25,12 @@ export interface UpstreamStatus {
   /** Attempts since the start of this replica. */
   readonly requests: number;
   readonly fails: number;
+  /** Said by an operator; null unless the upstream is drained. `since` in epoch ms. */
+  readonly drained: {
+    readonly since: number;
+    readonly by: string | null;
+    readonly reason: string | null;
+  } | null;
   /** Epoch ms; null unless the upstream is ejected. */
   readonly ejectedUntil: number | null;
 }
@@ -91,6 +97,7 @@ function upstreamStatus(
   reason: Reason | null,
   bestRank: number,
 ): UpstreamStatus {
+  const { drained } = member;
   const ranked = state.snapshot?.upstreams.get(member.id);
   const standby = reason === null && member.tierRank > bestRank;
   return {
@@ -108,6 +115,7 @@ function upstreamStatus(
     inFlight: member.inFlight,
     requests: member.requests,
     fails: member.fails,
+    drained: drained && { since: drained.since, by: drained.by, reason: drained.reason },
     ejectedUntil:
       reason === 'ejected' ? Math.round(restEndsAt(member, trialWaitMs(member, areAllFailed(state)))) : null,
   };

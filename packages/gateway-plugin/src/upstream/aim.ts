@@ -4,6 +4,7 @@ import { behindOf, needOf } from '../balance/blocks.ts';
 import type { BlockNeed } from '../balance/heads.ts';
 import type { Member } from '../balance/member.ts';
 import { isRefusal, pick, type Refusal, refusal, type Wanted } from '../balance/pick.ts';
+import { pickFor } from '../balance/pin.ts';
 import { takerOf } from '../balance/read-back.ts';
 import { type Call, isAnswered } from './call.ts';
 import type { Network } from './network.ts';
@@ -15,13 +16,19 @@ export interface Aim {
   readonly member: Member | Refusal;
 }
 
+type Limits = Pick<Wanted, 'tried' | 'tag'> & {
+  readonly triesLeft: number;
+  /** The one upstream that the request insists on; null for any. */
+  readonly pin: string | null;
+};
+
 const NOBODY: readonly Member[] = [];
 
 /** For a request with no tries left: why there is nobody. */
 export function aim(
   { state, random }: Network,
   open: readonly Call[],
-  { tried, tag, triesLeft }: Pick<Wanted, 'tried' | 'tag'> & { readonly triesLeft: number },
+  { tried, tag, triesLeft, pin }: Limits,
   now: number,
 ): Aim {
   const need = needOf(state, open, now);
@@ -29,7 +36,12 @@ export function aim(
   const methods = open.map(({ method }) => method);
   const wanted = { tried, tag, methods, answered: open.every(isAnswered), behind };
   if (triesLeft <= 0) return { wanted, need, member: refusal(state, wanted, now) };
-  return { wanted, need, member: takerOf(state, open, wanted, now) ?? pick(state, wanted, now, random) };
+  return {
+    wanted,
+    need,
+    member:
+      (pin === null ? takerOf(state, open, wanted, now) : null) ?? pickFor(pin, state, wanted, now, random),
+  };
 }
 
 /** Who may be asked the same at the same time: not whoever would be first to say that it lacks the block. */

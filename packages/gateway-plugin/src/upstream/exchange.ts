@@ -26,6 +26,8 @@ export interface PassedOn {
   readonly suffix: string;
   /** Flat list of the headers that go along to the node. */
   readonly headers: readonly string[];
+  /** Id of the only upstream that may have it; null for whichever is picked. */
+  readonly pin: string | null;
   /** Cancelled by the deadline, when the client leaves, or when the gateway closes. */
   readonly cancellation: Cancellation;
   /** Up to this an answer is complete before any of it is handed on. Default: gateway.holdAnswer. */
@@ -48,6 +50,7 @@ export class Exchange {
   readonly network: Network;
   readonly now: () => number;
   readonly cancellation: Cancellation;
+  readonly pin: string | null;
   /** Over all calls of the request, and the upstream of the last. */
   attemptCount = 0;
   lastUpstream: string | null = null;
@@ -78,8 +81,10 @@ export class Exchange {
     this.network = network;
     this.now = now;
     this.cancellation = passedOn.cancellation;
+    this.pin = passedOn.pin;
     this.#passedOn = passedOn;
     this.#readTimeoutMs = readTimeoutMs;
+    network.enter();
     this.deadlineAt = now() + deadlineMs;
     // nginx only begins nothing after its next_upstream_timeout: what runs may still end by the timeouts of its own.
     const { compat, connectTimeout } = network.config;
@@ -150,6 +155,7 @@ export class Exchange {
   }
 
   end(): void {
+    this.network.leave();
     clearTimeout(this.#deadline);
   }
 }

@@ -44,9 +44,14 @@ export class Lateness {
   readonly waiting = new Roster<Waiting>();
   readonly budget = new Budget();
   readonly durations = new Durations();
-  readonly #config: Settings;
+  #config: Settings;
 
   constructor(config: Settings) {
+    this.#config = config;
+  }
+
+  /** What was learned so far stays. */
+  reconfigure(config: Settings): void {
     this.#config = config;
   }
 

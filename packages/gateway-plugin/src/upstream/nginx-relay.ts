@@ -4,7 +4,8 @@ import { ERRORS } from '@rpc-balancer/shared';
 import { beginAttempt, trialWaitMs } from '../balance/ejection.ts';
 import type { Member } from '../balance/member.ts';
 import { areAllFailed } from '../balance/network-state.ts';
-import { isRefusal, pick, type Refusal } from '../balance/pick.ts';
+import { isRefusal, type Refusal } from '../balance/pick.ts';
+import { pickFor } from '../balance/pin.ts';
 import type { AttemptNote, Call } from './call.ts';
 import type { Reply } from './dispatch.ts';
 import type { Exchange } from './exchange.ts';
@@ -24,7 +25,8 @@ export async function relayAsNginx(exchange: Exchange, calls: readonly Call[], b
   let triesLeft = Math.min(config.tries, members.filter(({ disabled }) => !disabled).length);
   for (;;) {
     const begunAt = now();
-    const member = pick(
+    const member = pickFor(
+      exchange.pin,
       state,
       { tried, tag: null, methods: [], answered: false, behind: [] },
       begunAt,

@@ -27,6 +27,11 @@ export class Pools {
     for (const connections of before) void this.#leave(connections);
   }
 
+  /** Waits for the attempts in flight. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#present.values()].map((connections) => this.#leave(connections)));
+  }
+
   /** Ends the attempts in flight. */
   async destroy(): Promise<void> {
     await Promise.all([...this.#present.values(), ...this.#leaving].map((one) => one.destroy()));
@@ -34,7 +39,7 @@ export class Pools {
 
   async #leave(connections: Connections): Promise<void> {
     this.#leaving.add(connections);
-    await connections.close();
+    await connections.close().catch(() => {}); // Destroyed meanwhile.
     this.#leaving.delete(connections);
   }
 }

@@ -40,6 +40,7 @@ describe('the defaults', () => {
         batchAnswerLimit: 33_554_432,
         holdAnswer: 262_144,
         exposeHeaders: false,
+        pinHeader: false,
         drainTimeout: 35_000,
       },
       sidecar: { host: '127.0.0.1', port: 9101, embed: 'auto', leaseTtl: 5000, rankingMaxAge: 30_000 },

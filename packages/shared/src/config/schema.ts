@@ -35,6 +35,17 @@ const gatewaySchema = section({
   holdAnswer: size(1024, 64 * 1024 ** 2).default(256 * 1024),
   /** x-rpcb-upstream, x-rpcb-attempts, x-rpcb-replica on answers. */
   exposeHeaders: onOff().default(false),
+  /** Who may drain over HTTP. Absent: there are no admin routes. */
+  admin: section({
+    token: z
+      .string()
+      .regex(
+        /^[!-~]{16,1024}$/,
+        'expected 16 to 1024 visible ASCII characters; make one with: openssl rand -hex 32',
+      ),
+  }).optional(),
+  /** `on`: a request may name its upstream in the header x-rpcb-use, for debugging. */
+  pinHeader: onOff().default(false),
   /** How long requests in flight may go on after a stop was asked for. */
   drainTimeout: duration(0, 3_600_000).default(35_000),
 });

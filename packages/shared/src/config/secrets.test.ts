@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { validateConfig } from './parse.ts';
-import { redactConfig, redactorOf } from './secrets.ts';
+import { createLiveRedactor, redactConfig, redactorOf } from './secrets.ts';
 
 const KEY_PEM = '-----BEGIN PRIVATE KEY-----\npl4nted7';
 const CERT_PEM = '-----BEGIN CERTIFICATE-----\nMIIB';
@@ -11,6 +11,7 @@ const config = validateConfig({
     password: 'pl4nted2',
     tls: { ca: CERT_PEM, cert: CERT_PEM, key: KEY_PEM },
   },
+  gateway: { admin: { token: 'pl4nted7-of-the-operators' } },
   networks: {
     main: {
       upstreams: [
@@ -51,6 +52,16 @@ test.each([
   ['a header', 'Bearer pl4nted6'],
   ['a header without its scheme', 'pl4nted6'],
   ['a private key', KEY_PEM],
+  ['the token of the operators', 'pl4nted7-of-the-operators'],
 ])('%s is hidden in any text', (_, secret) => {
   expect(redactorOf(config)(`before ${secret} after`)).toBe('before *** after');
+});
+
+test('a redactor that was renewed hides the secrets of both configurations', () => {
+  const { redact, renew } = createLiveRedactor(config);
+  const text = 'Bearer pl4nted6 and rotated-secret';
+  expect(redact(text)).toBe('*** and rotated-secret');
+  const url = 'http://10.0.0.1/rotated-secret';
+  renew(validateConfig({ networks: { main: { upstreams: [{ id: 'a', url }] } } }));
+  expect(redact(text)).toBe('*** and ***');
 });

@@ -19,7 +19,27 @@ export function redactorOf(config: Config): (text: string) => string {
   ]);
   const { url, password, tls } = config.redis ?? {};
   const fromRedis = [url === undefined ? undefined : passwordOf(url), password, tls?.key];
-  return createRedactor([...fromUpstreams, ...fromRedis.filter((secret) => secret !== undefined)]);
+  const others = [...fromRedis, config.gateway.admin?.token].filter((secret) => secret !== undefined);
+  return createRedactor([...fromUpstreams, ...others]);
+}
+
+export interface LiveRedactor {
+  readonly redact: (text: string) => string;
+  /** Hides the secrets of another configuration as well: what is on its way may still hold the old ones. */
+  renew(config: Config): void;
+}
+
+/** A redactor for a configuration that may change. */
+export function createLiveRedactor(config: Config): LiveRedactor {
+  let before = redactorOf(config);
+  let present = before;
+  return {
+    redact: (text) => present(before(text)),
+    renew(next) {
+      before = present;
+      present = redactorOf(next);
+    },
+  };
 }
 
 /** The resolved configuration as it may be shown: what `--check` prints. */
@@ -33,9 +53,10 @@ export function redactConfig(config: Config): unknown {
     }));
     return [name, { ...network, upstreams }];
   });
-  const { redis } = config;
+  const { redis, gateway } = config;
   return {
     ...config,
+    gateway: { ...gateway, ...(gateway.admin && { admin: hideAll(gateway.admin) }) },
     ...(redis && {
       redis: {
         ...redis,

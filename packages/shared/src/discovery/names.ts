@@ -17,6 +17,8 @@ export interface NamesOptions {
   readonly config: NetworkConfig;
   readonly resolver: Resolver;
   readonly log: Log;
+  /** Those of the configuration before this one, of which the addresses are believed until they are resolved again. */
+  readonly before?: Names;
   /** Told the upstreams whenever an address came or went. */
   readonly onChange: (upstreams: readonly LocatedUpstream[]) => void;
 }
@@ -24,6 +26,8 @@ export interface NamesOptions {
 export interface Names {
   /** As the addresses are known now. */
   upstreams(): readonly LocatedUpstream[];
+  /** None where it has not been resolved yet. */
+  addressesOf(name: string): readonly string[];
   /** Configured ids of the upstreams whose name did not resolve last time. */
   unresolved(): readonly string[];
   /** Begins to resolve the names that are due; resolves when no name is being resolved. Never rejects. */
@@ -49,15 +53,23 @@ const RETRY_MS = 2000;
 /** What is accepted as an address; the longest has 39 characters. */
 const ADDRESS = /^[0-9a-f.:]{2,39}$/;
 
-export function createNames({ network, config, resolver, log, onChange }: NamesOptions): Names {
+export function createNames({ network, config, resolver, log, before, onChange }: NamesOptions): Names {
   const idsOf = Map.groupBy(config.upstreams, nameOf);
   const names = new Map<string, Known>();
   for (const [name, upstreams] of idsOf) {
     if (name === null) continue;
     const ids = upstreams.map(({ id }) => id);
-    names.set(name, { name, ids, addresses: [], failed: false, dueAt: 0, running: null });
+    names.set(name, {
+      name,
+      ids,
+      addresses: before?.addressesOf(name) ?? [],
+      failed: false,
+      dueAt: 0,
+      running: null,
+    });
   }
-  const locate = () => locateUpstreams(config, (name) => names.get(name)?.addresses ?? []);
+  const addressesNow = (name: string) => names.get(name)?.addresses ?? [];
+  const locate = () => locateUpstreams(config, addressesNow);
   let located = locate();
   let closed = false;
 
@@ -89,6 +101,7 @@ export function createNames({ network, config, resolver, log, onChange }: NamesO
 
   return {
     upstreams: () => located,
+    addressesOf: addressesNow,
     unresolved: () => [...names.values()].flatMap(({ failed, ids }) => (failed ? ids : [])),
     async refresh(now) {
       for (const known of names.values()) {

@@ -1,6 +1,7 @@
 // Decides: the store of embedded mode: one process, no Redis, the same rules.
 // Must not know: Redis. The clock is handed in.
 
+import { encodeDrain } from '../wire/drain.ts';
 import type { StoreEvent } from '../wire/events.ts';
 import { encodeRanking, isNewer, type Ranking } from '../wire/ranking.ts';
 import { createMemoryWrites } from './memory-writes.ts';
@@ -15,6 +16,8 @@ interface NetworkState {
     readonly text: string;
     readonly until: number;
   } | null;
+  /** By upstream. */
+  readonly drains: Map<string, { readonly revision: number; readonly text: string }>;
 }
 
 const HEALTHY = { connected: true, problem: null, evictionRisk: null } as const;
@@ -25,7 +28,7 @@ export function createMemoryStore(now: () => number): Store {
   const listeners = new Set<(event: StoreEvent | null) => void>();
 
   function stateOf(network: string): NetworkState {
-    const state = networks.get(network) ?? { epoch: 0, lease: null, ranking: null };
+    const state = networks.get(network) ?? { epoch: 0, lease: null, ranking: null, drains: new Map() };
     networks.set(network, state);
     return state;
   }
@@ -76,6 +79,19 @@ export function createMemoryStore(now: () => number): Store {
     async readRanking(network) {
       const { ranking } = stateOf(network);
       return ranking !== null && ranking.until > now() ? ranking.text : null;
+    },
+    async writeDrain(network, drain) {
+      const { drains } = stateOf(network);
+      const before = drains.get(drain.upstream);
+      const text = encodeDrain(drain);
+      if (before?.text === text) return true;
+      if (before && before.revision >= drain.revision) return false;
+      drains.set(drain.upstream, { revision: drain.revision, text });
+      emit({ type: 'drain', network });
+      return true;
+    },
+    async readDrains(network) {
+      return [...stateOf(network).drains.values()].map(({ text }) => text);
     },
     subscribe(listener) {
       listeners.add(listener);

@@ -1,6 +1,7 @@
 // Decides: what gateways and sidecars share, as one interface with two implementations (memory, Redis).
 // Must not know: either of them. Plain serialisable values only, so that one process can serve its store to others.
 
+import type { Drain } from '../wire/drain.ts';
 import type { StoreEvent } from '../wire/events.ts';
 import type { Ranking } from '../wire/ranking.ts';
 import type { RecentWrite } from '../wire/recent-write.ts';
@@ -51,6 +52,10 @@ export interface Store extends WriteSharing {
   publish(lease: Lease, ranking: Ranking, maxAgeMs: number): Promise<PublishResult>;
   /** The text of the newest ranking, still to be checked by `decodeRanking`; null if there is none or it expired. */
   readRanking(network: string): Promise<string | null>;
+  /** Keeps the word about an upstream's drain for ever; false: another one is stored that is as late or later. */
+  writeDrain(network: string, drain: Drain): Promise<boolean>;
+  /** The texts of all words about a network's upstreams, still to be checked by `decodeDrain`. */
+  readDrains(network: string): Promise<readonly string[]>;
   /** Calls back for every event and after each reconnection (`null`: something may have been missed). */
   subscribe(listener: (event: StoreEvent | null) => void): () => void;
   health(): StoreHealth;

@@ -9,12 +9,14 @@ export interface KeyOptions {
 export interface NetworkKeys {
   /** Who may publish: `holder|epoch`, expires with the lease. */
   readonly lease: string;
-  /** The highest epoch ever given out; the one key that never expires. */
+  /** The highest epoch ever given out; never expires. */
   readonly epoch: string;
   /** Hash of epoch, seq and document; expires with the ranking's age. */
   readonly ranking: string;
   /** Sorted set of recent writes by the end of their time; expires with the last of them. */
   readonly writes: string;
+  /** Hash of upstream to `revision|document`, the operators' last words; never expires. */
+  readonly drains: string;
 }
 
 /** All keys of a network carry the same hash tag, so that one script may touch them in a Redis Cluster. */
@@ -25,6 +27,7 @@ export function networkKeys({ prefix, clusterId }: KeyOptions, network: string):
     epoch: `${tagged}:epoch`,
     ranking: `${tagged}:ranking`,
     writes: `${tagged}:writes`,
+    drains: `${tagged}:drains`,
   };
 }
 

@@ -2,10 +2,12 @@
 // Must not know: what a ranking says, or who calls.
 import type { RedisConfig } from '../../config/redis.ts';
 import { BalancerError } from '../../errors.ts';
+import { encodeDrain } from '../../wire/drain.ts';
 import type { StoreEvent } from '../../wire/events.ts';
 import { eventsChannel, networkKeys } from '../../wire/keys.ts';
 import { encodeRanking } from '../../wire/ranking.ts';
 import { acquire } from '../lua/acquire.ts';
+import { drain as storeDrain } from '../lua/drain.ts';
 import { publish } from '../lua/publish.ts';
 import { release } from '../lua/release.ts';
 import { renew } from '../lua/renew.ts';
@@ -179,6 +181,17 @@ export function createRedisStore(options: RedisStoreOptions): Store {
     readRanking(network) {
       const { ranking } = networkKeys(options, network);
       return run('read', () => commands.hget(ranking, 'doc'));
+    },
+    async writeDrain(network, drain) {
+      const { drains } = networkKeys(options, network);
+      const event = JSON.stringify({ type: 'drain', network } satisfies StoreEvent);
+      const args = [drain.upstream, drain.revision, encodeDrain(drain), channel, event];
+      return (await run('drain', () => script(storeDrain, [drains], args))) === 1;
+    },
+    async readDrains(network) {
+      const { drains } = networkKeys(options, network);
+      const values = await run('read drains', () => commands.hvals(drains));
+      return values.map((value) => value.slice(value.indexOf('|') + 1));
     },
     subscribe(listener) {
       listeners.add(listener);

@@ -1,0 +1,179 @@
+// Decides: how one network is run: its lease, the cycle under it, and how another configuration takes over without losing either.
+// Must not know: other networks; whoever starts it owns the store.
+import {
+  configHash,
+  createNames,
+  type Lease,
+  type Log,
+  type Names,
+  type NetworkConfig,
+  type ProbeConfig,
+  type Ranking,
+  type Resolver,
+  type Store,
+} from '@rpc-balancer/shared';
+import { type CycleEnd, createCycle } from './cycle.ts';
+import { createFetchers } from './fetchers.ts';
+import { type HeldLease, keepLease } from './lease.ts';
+import type { Sample } from './samples.ts';
+import type { Metrics, NetworkStatus } from './status.ts';
+
+/** What the configuration says of a network; replaced when it changes. */
+export interface RunnerSettings {
+  readonly config: NetworkConfig;
+  readonly probe: ProbeConfig;
+  readonly rankingMaxAgeMs: number;
+}
+
+export interface RunnerOptions extends RunnerSettings {
+  readonly network: string;
+  readonly leaseTtlMs: number;
+  readonly store: Store;
+  readonly resolver: Resolver;
+  readonly instance: string;
+  readonly now: () => number;
+  readonly random: () => number;
+  readonly log: Log;
+  readonly redact: (text: string) => string;
+  readonly metrics: Metrics;
+}
+
+/** One network's part of the sidecar. */
+export interface Runner {
+  status(): NetworkStatus;
+  /** Goes on under the same lease with other settings. */
+  reconfigure(settings: RunnerSettings): void;
+  stop(): Promise<void>;
+}
+
+export function runNetwork(options: RunnerOptions): Runner {
+  const { network, instance, resolver, log, metrics } = options;
+  const details = new Map<string, string>();
+  let present = begin(options);
+  let lease: Lease | null = null;
+  let ranking: Ranking | null = null;
+  let publishedCount = 0;
+  let fencedCount = 0;
+
+  /** What lasts as long as one configuration, over all times of holding the lease. */
+  function begin({ config, probe, rankingMaxAgeMs }: RunnerSettings, before?: Names) {
+    const fetchers = createFetchers();
+    const onChange = fetchers.keep;
+    const names = createNames({ network, config, resolver, log, onChange, ...(before && { before }) });
+    const cycle = createCycle({
+      ...{ ...options, config, probe, rankingMaxAgeMs, names },
+      configHash: configHash(config),
+      publisher: instance,
+      fetcherOf: fetchers.of,
+      onSample,
+      onPublished,
+    });
+    return { config, names, fetchers, cycle, over: new AbortController() };
+  }
+
+  /** Another configuration begins another cycle under the same lease; the numbers of its rankings go on. */
+  async function work(held: HeldLease): Promise<CycleEnd> {
+    let seq = 0;
+    for (;;) {
+      const { cycle, over } = present;
+      const end = await cycle({
+        lease: held.lease,
+        isHeld: () => held.isHeld() && !over.signal.aborted,
+        signal: AbortSignal.any([held.signal, over.signal]),
+        nextSeq: () => seq++,
+      });
+      if (end === 'fenced' || !over.signal.aborted || !held.isHeld()) return end;
+    }
+  }
+
+  function onSample(upstream: string, sample: Sample, durationMs: number): void {
+    metrics.probed(network, upstream, sample.failure, durationMs);
+    if (sample.failure === null) details.delete(upstream);
+    else details.set(upstream, sample.detail);
+  }
+
+  function onPublished(published: Ranking): void {
+    ranking = published;
+    const ids = new Set(published.upstreams.map(({ id }) => id));
+    for (const id of details.keys()) if (!ids.has(id)) details.delete(id);
+    publishedCount++;
+    metrics.published(network, published);
+  }
+
+  const keeper = keepLease({
+    ...options,
+    holder: instance,
+    ttlMs: options.leaseTtlMs,
+    work,
+    onChange(changed) {
+      lease = changed;
+      if (changed === null) ranking = null;
+      metrics.leased(network, changed);
+    },
+    onFenced() {
+      fencedCount++;
+      metrics.fenced(network);
+    },
+  });
+  metrics.leased(network, null);
+  return {
+    status: () => ({
+      ...emptyStatus(network, present.config),
+      state: lease === null ? 'waiting' : 'holder',
+      epoch: lease?.epoch ?? null,
+      publishedCount,
+      fencedCount,
+      ...(ranking && shownOf(ranking, details)),
+    }),
+    reconfigure(next) {
+      const { over, names, fetchers } = present;
+      present = begin(next, names);
+      names.close();
+      over.abort();
+      void fetchers.close();
+    },
+    async stop() {
+      present.names.close();
+      await keeper.stop();
+      await present.fetchers.close();
+    },
+  };
+}
+
+/** What is told of a network for which nothing was published. */
+export function emptyStatus(network: string, config: NetworkConfig): NetworkStatus {
+  return {
+    network,
+    state: 'off',
+    epoch: null,
+    seq: null,
+    publishedCount: 0,
+    fencedCount: 0,
+    configHash: configHash(config),
+    identity: config.identity ?? null,
+    headNumber: null,
+    finalized: null,
+    blockIntervalMs: null,
+    generatedAt: null,
+    upstreams: [],
+  };
+}
+
+function shownOf(
+  { seq, identity, head, finalized, blockIntervalMs, generatedAt, upstreams }: Ranking,
+  details: ReadonlyMap<string, string>,
+): Partial<NetworkStatus> {
+  return {
+    seq,
+    ...(identity !== null && { identity }),
+    headNumber: head?.number ?? null,
+    finalized,
+    blockIntervalMs,
+    generatedAt,
+    upstreams: upstreams.map(({ head, finalized: _finalized, ...shown }) => ({
+      ...shown,
+      headNumber: head?.number ?? null,
+      detail: details.get(shown.id) ?? null,
+    })),
+  };
+}
