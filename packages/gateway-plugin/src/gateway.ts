@@ -15,6 +15,7 @@ import {
 import { startDiscovery } from './cluster/discovery.ts';
 import { type Feed, startFeed } from './cluster/feed.ts';
 import { startWriteSharing, type WriteSharing } from './cluster/writes.ts';
+import { type Sharing, startSharing } from './cluster/sharing.ts';
 import type { Cancellation } from './upstream/cancellation.ts';
 import {
   type AttemptListener,
@@ -38,6 +39,8 @@ export interface GatewayOptions {
   readonly onAttempt: AttemptListener;
   readonly onSecond: SecondListener;
   readonly onInvalidRanking: (network: string) => void;
+  readonly onBeatFailure: (network: string) => void;
+  readonly onReportFailure: (network: string) => void;
 }
 
 export interface Gateway {
@@ -61,6 +64,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const store = openStore(options);
   const running = new Roster<Cancellation>();
   let feed: Feed | null = null;
+  let sharing: Sharing | null = null;
   let watch: Watch | null = null;
   let discovery: ReturnType<typeof startDiscovery> | null = null;
   let sidecar: Sidecar | null = null;
@@ -99,7 +103,7 @@ export function createGateway(options: GatewayOptions): Gateway {
           log,
           redact: redactorOf(config),
         });
-      }
+      } else sharing = startSharing({ ...options, networks: () => networks.values(), store });
     },
     running,
     drain() {
@@ -111,7 +115,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       if (drainTimer) clearTimeout(drainTimer);
       discovery?.stop();
       await sidecar?.stop();
-      await feed?.stop();
+      await Promise.all([feed?.stop(), sharing?.stop()]);
       watch?.stop();
       await writes?.stop();
       await Promise.all([...networks.values()].map((network) => network.close()));

@@ -53,6 +53,8 @@ const plugin: FastifyPluginAsync<RpcBalancerOptions> = async (fastify, given) =>
     onAttempt: balancer.metrics.onAttempt,
     onSecond: balancer.metrics.onSecond,
     onInvalidRanking: balancer.metrics.onInvalidRanking,
+    onBeatFailure: balancer.metrics.onBeatFailure,
+    onReportFailure: balancer.metrics.onReportFailure,
   });
   balancer.add(gateway);
 

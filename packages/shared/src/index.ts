@@ -49,10 +49,14 @@ export {
   type Lease,
   type PublishResult,
   RECENT_WRITES_MAX,
+  type Sharing,
   type Store,
+  type StoredReport,
   type StoreHealth,
 } from './store/store.ts';
+export { decodeBeat, encodeBeat, type InFlight } from './wire/beat.ts';
 export type { StoreEvent } from './wire/events.ts';
+export type { Turn } from './wire/keys.ts';
 export {
   decodeRanking,
   encodeRanking,
@@ -64,3 +68,4 @@ export {
   type RankingDraft,
 } from './wire/ranking.ts';
 export { decodeRecentWrite, type RecentWrite } from './wire/recent-write.ts';
+export { decodeReport, type Report, type ReportedUpstream } from './wire/report.ts';

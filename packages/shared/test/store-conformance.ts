@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { waitFor } from '../../../test/kit/wait.ts';
 import { decodeRanking, type Lease, type Ranking, type Store, type StoreEvent } from '../src/index.ts';
 import { writesConformance } from './writes-conformance.ts';
+import { sharingConformance } from './sharing-conformance.ts';
 
 export interface Harness {
   /** One more view of the same data, as another process has it. */
@@ -262,6 +263,7 @@ export function storeConformance(name: string, start: () => Promise<Harness>): v
     });
 
     writesConformance({ openTwo, listen, advance: (ms) => harness.advance(ms) });
+    sharingConformance({ openTwo, listen, advance: (ms) => harness.advance(ms) });
 
     test('somebody who no longer listens hears nothing more', async () => {
       const { anna, bert } = openTwo();

@@ -11,6 +11,8 @@ export interface Metrics {
   readonly onAttempt: AttemptListener;
   readonly onSecond: SecondListener;
   readonly onInvalidRanking: (network: string) => void;
+  readonly onBeatFailure: (network: string) => void;
+  readonly onReportFailure: (network: string) => void;
   onRequest(network: string, code: ErrorCode | 'ok', durationMs: number): void;
 }
 
@@ -71,6 +73,16 @@ export function createMetrics(sources: MetricsSources, registry = new Registry()
       for (const { name, state } of sources.networks()) this.labels(name).inc(state.heads.regressions);
     },
   });
+  const failedBeats = countOf(registers, {
+    name: 'rpc_balancer_beats_failed_total',
+    help: 'Heartbeats that the store did not take',
+    labelNames: ['network'],
+  });
+  const failedReports = countOf(registers, {
+    name: 'rpc_balancer_reports_failed_total',
+    help: 'Reports of failures that the store did not take',
+    labelNames: ['network'],
+  });
   registerGauges(sources, registers);
 
   const observers = new Map<string, Pick<Histogram.Internal<string>, 'observe'>>();
@@ -79,6 +91,8 @@ export function createMetrics(sources: MetricsSources, registry = new Registry()
     onAttempt: (network, upstream, outcome) => attempts(network, upstream, outcome),
     onSecond: (network, cause) => seconds(network, cause),
     onInvalidRanking: (network) => invalidRankings(network),
+    onBeatFailure: (network) => failedBeats(network),
+    onReportFailure: (network) => failedReports(network),
     onRequest(network, code, durationMs) {
       requests(network, code);
       const observer = observers.get(network) ?? durations.labels(network);
@@ -156,6 +170,17 @@ function registerGauges({ networks, store, now }: MetricsSources, registers: Reg
       for (const member of state.members) self.set({ network: name, upstream: member.id }, member.inFlight);
     }
   });
+  gauge(
+    'rpc_balancer_upstream_in_flight_elsewhere',
+    'Lasting attempts in flight at the other replicas',
+    ['network', 'upstream'],
+    (self) => {
+      for (const { name, state } of networks()) {
+        for (const { id, inFlightElsewhere } of state.members)
+          self.set({ network: name, upstream: id }, inFlightElsewhere);
+      }
+    },
+  );
   gauge(
     'rpc_balancer_upstream_excluded',
     '1 while an upstream is not picked for a reason',

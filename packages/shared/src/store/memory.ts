@@ -4,6 +4,7 @@
 import type { StoreEvent } from '../wire/events.ts';
 import { encodeRanking, isNewer, type Ranking } from '../wire/ranking.ts';
 import { createMemoryWrites } from './memory-writes.ts';
+import { createMemorySharing } from './memory-sharing.ts';
 import type { Lease, PublishResult, Store } from './store.ts';
 
 interface NetworkState {
@@ -42,6 +43,7 @@ export function createMemoryStore(now: () => number): Store {
   return {
     kind: 'memory',
     ...createMemoryWrites(now, emit),
+    ...createMemorySharing(now, emit),
     async acquire(network, holder, ttlMs) {
       const state = stateOf(network);
       if (state.lease !== null && state.lease.until > now()) return null;

@@ -6,6 +6,7 @@ test.each<StoreEvent>([
   { type: 'ranking', network: 'main', epoch: 5, seq: 7 },
   { type: 'released', network: 'main' },
   { type: 'written', network: 'main', upstream: 'a', subjects: ['0x1', '0x2'] },
+  { type: 'reported', network: 'main' },
 ])('an event comes back as it went: $type', (event) => {
   expect(decodeEvent(JSON.stringify(event))).toEqual(event);
 });

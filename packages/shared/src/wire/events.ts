@@ -7,9 +7,13 @@ const eventSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('ranking'), network: z.string().max(64), epoch: z.number(), seq: z.number() }),
   z.object({ type: z.literal('released'), network: z.string().max(64) }),
   recentWriteSchema.extend({ type: z.literal('written'), network: z.string().max(64) }),
+  z.object({ type: z.literal('reported'), network: z.string().max(64) }),
 ]);
 
-/** `ranking`: a newer one was published. `released`: the lease of a network is free. `written`: an upstream took a transaction. */
+/**
+ * `ranking`: a newer one was published. `released`: the lease of a network is free. `written`: an upstream took a
+ * transaction. `reported`: a gateway tells of failures or of the end of an exclusion.
+ */
 export type StoreEvent = z.output<typeof eventSchema>;
 
 /** Longest event that is read. */
