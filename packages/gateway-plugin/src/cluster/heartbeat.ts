@@ -7,8 +7,8 @@ import type { Network } from '../upstream/network.ts';
 /** Chosen by simulation: docs/decisions/0005-what-others-have-in-flight.md. */
 export const BEAT_MS = 250;
 
-/** A replica that was killed is forgotten by all within 3 s: this, and a beat of theirs, and a late timer. */
-const LIFE_MS = 2500;
+/** A replica that was killed is forgotten by all within 3 s: after this, with their next beat, on machines that are busy. */
+const LIFE_MS = 2000;
 
 export interface HeartbeatOptions {
   readonly networks: () => Iterable<Network>;
