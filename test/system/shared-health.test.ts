@@ -173,7 +173,15 @@ test('no read waits for a Redis that does not answer, and a node that dies meanw
     await waitFor(() => replicas.every(({ balancer }) => !balancer.status().store.connected), {
       what: 'the loss of Redis to be seen',
     });
-    for (const replica of replicas) expect(await replica.metrics()).toMatch(/beats_failed_total\{.*\} [1-9]/);
+    await waitFor(
+      async () => {
+        const [one = '', other = ''] = await Promise.all(replicas.map((replica) => replica.metrics()));
+        const told = /rpc_balancer_reports_failed_total\{network="net"\} [1-9]/;
+        const beats = /rpc_balancer_beats_failed_total\{network="net"\} [1-9]/;
+        return beats.test(one) && beats.test(other) && (told.test(one) || told.test(other));
+      },
+      { what: 'the metrics to tell of it' },
+    );
   });
   await connected(replicas);
   await reading.stop();

@@ -32,7 +32,7 @@ export interface Member {
   inFlight: number;
   /** The lowest `inFlight` since the last heartbeat: those attempts last, and are told to the other replicas. */
   inFlightLow: number;
-  /** The same at the other replicas, as far as they have told. */
+  /** What another replica has of such attempts in the mean, as far as they have told. */
   inFlightElsewhere: number;
   /** What is shared of it with the other replicas. */
   readonly view: ClusterView;

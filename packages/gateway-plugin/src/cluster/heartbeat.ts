@@ -5,7 +5,7 @@ import type { Member } from '../balance/member.ts';
 import type { Network } from '../upstream/network.ts';
 
 /** Chosen by simulation: docs/decisions/0005-what-others-have-in-flight.md. */
-export const BEAT_MS = 250;
+const BEAT_MS = 250;
 
 /** A replica that was killed is forgotten by all within 3 s: after this, with their next beat, on machines that are busy. */
 const LIFE_MS = 2000;
@@ -15,6 +15,7 @@ export interface HeartbeatOptions {
   readonly store: Store;
   readonly instance: string;
   readonly now: () => number;
+  readonly random: () => number;
   readonly log: Log;
   /** Told of every beat that could not be sent. */
   readonly onBeatFailure: (network: string) => void;
@@ -34,7 +35,7 @@ interface Told {
 }
 
 export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
-  const { networks, store, instance, now, log, onBeatFailure } = options;
+  const { networks, store, instance, now, random, log, onBeatFailure } = options;
   const told = new Map<string, Told>();
 
   async function beat({ name, state }: Network, last: Told): Promise<void> {
@@ -49,7 +50,8 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
     last.heardAt = now();
     const heard = Object.values(others).map(decodeBeat);
     for (const member of state.members) {
-      member.inFlightElsewhere = heard.reduce((sum, inFlight) => sum + (inFlight?.[member.id] ?? 0), 0);
+      const sum = heard.reduce((total, inFlight) => total + (inFlight?.[member.id] ?? 0), 0);
+      member.inFlightElsewhere = roundedMean(sum, heard.length, random());
     }
   }
 
@@ -83,6 +85,14 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
       await Promise.all([...told.values()].map(({ running }) => running));
     },
   };
+}
+
+/**
+ * A replica evens out its own part of a difference and no more: all of it, done by each replica, would turn the difference
+ * over with every beat. What is left of the division is up to chance, so that not all avoid the same upstream for it.
+ */
+function roundedMean(sum: number, count: number, chance: number): number {
+  return count === 0 ? 0 : Math.floor(sum / count + chance);
 }
 
 /** The attempts that were in flight all the time since the last beat, so that they will be for some time to come. */

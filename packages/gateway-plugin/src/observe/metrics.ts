@@ -172,7 +172,7 @@ function registerGauges({ networks, store, now }: MetricsSources, registers: Reg
   });
   gauge(
     'rpc_balancer_upstream_in_flight_elsewhere',
-    'Lasting attempts in flight at the other replicas',
+    'Lasting attempts in flight at another replica, in the mean of all others',
     ['network', 'upstream'],
     (self) => {
       for (const { name, state } of networks()) {
