@@ -1,4 +1,4 @@
-// The choice of docs/decisions/0005 on a slice of its simulation; the tables come from `node test/sim/in-flight.ts`.
+// The choice of docs/decisions/0005 on a slice of its simulation; the tables come from `pnpm sim`.
 import { describe, expect, test } from 'vitest';
 import type { AgingName } from './agings.ts';
 import { type SimulationResult, simulate } from './simulate.ts';

@@ -1,4 +1,4 @@
-// Decides: the table by which the ageing of others' attempts in flight is chosen: `node test/sim/in-flight.ts`.
+// Decides: the table by which the ageing of others' attempts in flight is chosen: `pnpm sim`.
 // Must not know: how a simulation runs.
 import { AGINGS, type AgingName } from './agings.ts';
 import { type SimulationResult, simulate } from './simulate.ts';
