@@ -60,8 +60,15 @@ export interface Reading {
   stop(): Promise<void>;
 }
 
-/** Reads through the replicas in turn at a steady rate, until stopped; the test's end stops it, too. */
-export function startReading(replicas: readonly Replica[], ratePerS: number): Reading {
+/**
+ * Reads through the replicas in turn at a steady rate, until stopped; the test's end stops it, too.
+ * @param runningMax while so many are not answered, the next one waits
+ */
+export function startReading(
+  replicas: readonly Replica[],
+  ratePerS: number,
+  runningMax = Number.POSITIVE_INFINITY,
+): Reading {
   const failures: string[][] = replicas.map(() => []);
   const running = new Set<Promise<void>>();
   let worstMs = 0;
@@ -86,6 +93,7 @@ export function startReading(replicas: readonly Replica[], ratePerS: number): Re
       dueAt = Math.max(dueAt + everyMs, performance.now() - everyMs);
       const earlyMs = dueAt - performance.now();
       if (earlyMs > 1) await delay(earlyMs);
+      if (running.size >= runningMax) await Promise.race(running);
       const one: Promise<void> = read(index).finally(() => running.delete(one));
       running.add(one);
     }
