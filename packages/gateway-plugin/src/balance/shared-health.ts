@@ -2,7 +2,7 @@
 // Must not know: Redis, timers. The state of each upstream is its ClusterView, changed in place.
 import type { Report, ReportedUpstream, Turn } from '@rpc-balancer/shared';
 import { added, type ClusterView, type Failures } from './cluster-view.ts';
-import { isFailed, trialWaitMs } from './ejection.ts';
+import { isFailed, isResting, trialWaitMs } from './ejection.ts';
 import type { Member } from './member.ts';
 import { areAllFailed, type NetworkState } from './network-state.ts';
 
@@ -159,9 +159,9 @@ export function turnOf(state: NetworkState): Turn {
 export function trialsDue(state: NetworkState, turn: Turn, now: number): Member[] {
   if (now - state.askedAt > INTEREST_MS) return [];
   return state.members.filter((member) => {
-    const { view, checkedAt, ticketUntil } = member;
+    const { view, ticketUntil } = member;
     if (!isFailed(member, state.members.length) || ticketUntil > now || view.askAt[turn] > now) return false;
-    return now - checkedAt > trialWaitMs(member, turn === 'urgent') || isDoubted(member);
+    return !isResting(member, now, trialWaitMs(member, turn === 'urgent')) || isDoubted(member);
   });
 }
 
