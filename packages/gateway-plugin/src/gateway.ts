@@ -14,8 +14,8 @@ import {
 } from '@rpc-balancer/shared';
 import { startDiscovery } from './cluster/discovery.ts';
 import { type Feed, startFeed } from './cluster/feed.ts';
-import { startWriteSharing, type WriteSharing } from './cluster/writes.ts';
 import { type Sharing, startSharing } from './cluster/sharing.ts';
+import { startWriteSharing, type WriteSharing } from './cluster/writes.ts';
 import type { Cancellation } from './upstream/cancellation.ts';
 import {
   type AttemptListener,

@@ -3,8 +3,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { waitFor } from '../../../test/kit/wait.ts';
 import { decodeRanking, type Lease, type Ranking, type Store, type StoreEvent } from '../src/index.ts';
-import { writesConformance } from './writes-conformance.ts';
 import { sharingConformance } from './sharing-conformance.ts';
+import { writesConformance } from './writes-conformance.ts';
 
 export interface Harness {
   /** One more view of the same data, as another process has it. */

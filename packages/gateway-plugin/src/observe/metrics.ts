@@ -1,7 +1,7 @@
 // Decides: names, labels and units of the gateway's metrics. Labels are configured ids and closed sets, never URLs or clients.
 // Must not know: when they are scraped.
 import { BalancerError, type ErrorCode, isHard, type StoreHealth } from '@rpc-balancer/shared';
-import { Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { reasonsNow } from '../balance/network-state.ts';
 import { isStale } from '../balance/snapshot.ts';
 import type { AttemptListener, Network, SecondListener } from '../upstream/network.ts';

@@ -3,8 +3,8 @@
 
 import type { StoreEvent } from '../wire/events.ts';
 import { encodeRanking, isNewer, type Ranking } from '../wire/ranking.ts';
-import { createMemoryWrites } from './memory-writes.ts';
 import { createMemorySharing } from './memory-sharing.ts';
+import { createMemoryWrites } from './memory-writes.ts';
 import type { Lease, PublishResult, Store } from './store.ts';
 
 interface NetworkState {
