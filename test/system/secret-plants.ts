@@ -18,7 +18,7 @@ export const MARK = 'zqS3';
 
 /** What docs/operations.md says that our user needs. */
 const ACL =
-  '~rpcb:* &rpcb:* +eval +get +set +del +pexpire +hget +hset +hmget +hvals +zadd +zrangebyscore +zremrangebyscore +zremrangebyrank +time +publish +subscribe +ping +client|setname +info';
+  '~rpcb:* &rpcb:* +eval +get +set +del +pexpire +hget +hset +hmget +hgetall +hvals +hdel +zadd +zrangebyscore +zremrangebyscore +zremrangebyrank +xadd +xrange +pttl +time +publish +subscribe +ping +client|setname +info';
 
 const secret = (name: string): string => `${MARK}${name}`;
 

@@ -82,6 +82,7 @@ async function pagesOf(name: string, program: Program): Promise<Emitted> {
 const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   hash: ['hgetall'],
   zset: ['zrange', '0', '-1'],
+  stream: ['xrange', '-', '+'],
 };
 
 async function keptIn(redis: RedisServer): Promise<Emitted> {

@@ -10,15 +10,20 @@ export interface TcpPath {
   hold(): void;
   /** What was held up passes now, late. */
   release(): void;
+  /** Resets every connection and each one that comes, as when a network is unplugged. */
+  cut(): void;
+  /** What comes from now on passes. */
+  mend(): void;
   /** When the client last sent something with this text, whether or not it passed; epoch ms. */
   lastSentAt(): number;
 }
 
 /** A path on loopback to a port, which ends with the test. */
-export async function tcpPath(toPort: number, text: string): Promise<TcpPath> {
+export async function tcpPath(toPort: number, text = ''): Promise<TcpPath> {
   const sockets = new Set<Socket>();
   let held: (() => void)[] | null = null;
   let sentAt = 0;
+  let broken = false;
 
   function pass(from: Socket, to: Socket, onChunk: (chunk: Buffer) => void = () => {}): void {
     from.on('data', (chunk: Buffer) => {
@@ -34,6 +39,10 @@ export async function tcpPath(toPort: number, text: string): Promise<TcpPath> {
   }
 
   const server = createServer((client) => {
+    if (broken) {
+      client.on('error', () => {}).resetAndDestroy();
+      return;
+    }
     const upstream = connect(toPort, '127.0.0.1');
     for (const socket of [client, upstream]) {
       sockets.add(socket);
@@ -59,6 +68,13 @@ export async function tcpPath(toPort: number, text: string): Promise<TcpPath> {
       const late = held ?? [];
       held = null;
       for (const go of late) go();
+    },
+    cut() {
+      broken = true;
+      for (const socket of sockets) socket.resetAndDestroy();
+    },
+    mend() {
+      broken = false;
     },
     lastSentAt: () => sentAt,
   };

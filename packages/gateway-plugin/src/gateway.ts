@@ -20,6 +20,7 @@ import {
 import { startDiscovery } from './cluster/discovery.ts';
 import { Drains } from './cluster/drains.ts';
 import { type Feed, startFeed } from './cluster/feed.ts';
+import { type Sharing, startSharing } from './cluster/sharing.ts';
 import { startWriteSharing, type WriteSharing } from './cluster/writes.ts';
 import { parseText, readText } from './options.ts';
 import type { Cancellation } from './upstream/cancellation.ts';
@@ -51,6 +52,8 @@ export interface GatewayOptions {
   readonly onReload: (result: string) => void;
   /** @throws BalancerError `RPCB_CONFIG` when another registration has a network of one of these names */
   readonly assertFree: (names: readonly string[]) => void;
+  readonly onBeatFailure: (network: string) => void;
+  readonly onReportFailure: (network: string) => void;
 }
 
 export interface Gateway {
@@ -87,6 +90,7 @@ class LiveGateway implements Gateway {
   #feed: Feed | null = null;
   #watch: Watch | null = null;
   #writes: WriteSharing | null = null;
+  #sharing: Sharing | null = null;
   #discovery: ReturnType<typeof startDiscovery> | null = null;
   #sidecar: Sidecar | null = null;
   #reloader: Reloader | null = null;
@@ -135,7 +139,7 @@ class LiveGateway implements Gateway {
     if (store.kind === 'memory') {
       const { redact } = this.#redactor;
       this.#sidecar = startSidecar({ ...this.#options, config: this.#config, store, redact });
-    }
+    } else this.#sharing = startSharing({ ...this.#options, networks: this.#served, store });
     if (file !== null) {
       this.#reloader = startReloader({
         ...{ file, config: this.#config, fixed: FIXED, log },
@@ -174,7 +178,7 @@ class LiveGateway implements Gateway {
     this.#discovery?.stop();
     await this.#sidecar?.stop();
     this.#watch?.stop();
-    await Promise.all([this.#feed?.stop(), this.drains.stop(), this.#writes?.stop()]);
+    await Promise.all([this.#feed?.stop(), this.drains.stop(), this.#writes?.stop(), this.#sharing?.stop()]);
     await this.#networks.close();
     this.#stopLogging();
     await this.store.close();

@@ -57,6 +57,8 @@ const plugin: FastifyPluginAsync<RpcBalancerOptions> = async (fastify, given) =>
     onInvalidRanking: balancer.metrics.onInvalidRanking,
     onReload: balancer.metrics.onReload,
     assertFree: (names) => balancer.assertFree(names),
+    onBeatFailure: balancer.metrics.onBeatFailure,
+    onReportFailure: balancer.metrics.onReportFailure,
   });
   balancer.add(gateway);
 

@@ -51,9 +51,12 @@ export {
   type Lease,
   type PublishResult,
   RECENT_WRITES_MAX,
+  type Sharing,
   type Store,
+  type StoredReport,
   type StoreHealth,
 } from './store/store.ts';
+export { decodeBeat, encodeBeat, type InFlight } from './wire/beat.ts';
 export {
   type Drain,
   type DrainCommand,
@@ -63,6 +66,7 @@ export {
   readDrainCommand,
 } from './wire/drain.ts';
 export type { StoreEvent } from './wire/events.ts';
+export type { Turn } from './wire/keys.ts';
 export {
   decodeRanking,
   encodeRanking,
@@ -74,3 +78,4 @@ export {
   type RankingDraft,
 } from './wire/ranking.ts';
 export { decodeRecentWrite, type RecentWrite } from './wire/recent-write.ts';
+export { decodeReport, type Report, type ReportedUpstream } from './wire/report.ts';

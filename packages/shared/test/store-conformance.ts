@@ -11,6 +11,7 @@ import {
   type Store,
   type StoreEvent,
 } from '../src/index.ts';
+import { sharingConformance } from './sharing-conformance.ts';
 import { writesConformance } from './writes-conformance.ts';
 
 export interface Harness {
@@ -320,6 +321,7 @@ export function storeConformance(name: string, start: () => Promise<Harness>): v
       ];
       expect(heard).toEqual([events, events]);
     });
+    sharingConformance({ openTwo, listen, advance: (ms) => harness.advance(ms) });
 
     test('somebody who no longer listens hears nothing more', async () => {
       const { anna, bert } = openTwo();

@@ -10,7 +10,7 @@ import { openStoreForTest, openStoreOf, redisHarness } from './redis-stores.ts';
 import { rankingOf, storeConformance } from './store-conformance.ts';
 
 const LEAST_RIGHTS =
-  '~rpcb:* &rpcb:* -@all +eval +get +set +del +pexpire +hget +hset +hmget +hvals +zadd +zrangebyscore +zremrangebyscore +zremrangebyrank +time +publish';
+  '~rpcb:* &rpcb:* -@all +eval +get +set +del +pexpire +hget +hset +hmget +hgetall +hvals +hdel +zadd +zrangebyscore +zremrangebyscore +zremrangebyrank +xadd +xrange +pttl +time +publish';
 
 storeConformance('Redis store over a URL', async () => {
   const server = await anyRedis();

@@ -1,5 +1,6 @@
 // Decides: when real traffic takes an upstream out (nginx's max_fails and fail_timeout) and lets it back in.
 // Must not know: what counts as a failure; times are handed in.
+import { noteOwnFailure, noteOwnSuccess } from './cluster-view.ts';
 import { type Member, THROTTLE_FIRST_MS } from './member.ts';
 
 /** Whether `maxFails` is reached; a lone upstream is never ejected, since there is nobody else (as in nginx). */
@@ -28,29 +29,45 @@ function ticked({ rules }: Member, now: number): number {
   return rules.tickMs === 0 ? now : now - (now % rules.tickMs);
 }
 
+/**
+ * Whether a failed upstream must go on waiting for its trial.
+ * @param ticketed a trial is one of the whole cluster and needs a ticket, whatever the time
+ */
+export function waitsForTrial(member: Member, now: number, waitMs: number, ticketed: boolean): boolean {
+  return ticketed ? member.ticketUntil <= now : isResting(member, now, waitMs);
+}
+
 /** A trial that was given out: to be returned, should the attempt end without saying anything about the upstream. */
 export interface Trial {
   readonly begunAt: number;
   readonly checkedBefore: number;
+  readonly ticketUntil: number;
 }
 
 /** Notes that an attempt goes out. For a failed upstream this is its trial: until it ends, nobody else gets one. */
 export function beginAttempt(member: Member, now: number, waitMs: number): Trial | null {
   member.inFlight++;
   member.requests++;
-  if (isResting(member, now, waitMs)) return null;
+  const { ticketUntil } = member;
+  if (ticketUntil <= now && isResting(member, now, waitMs)) return null;
   const begunAt = ticked(member, now);
-  const trial = { begunAt, checkedBefore: member.checkedAt };
+  const trial = { begunAt, checkedBefore: member.checkedAt, ticketUntil };
   member.checkedAt = begunAt;
+  if (ticketUntil > now) {
+    member.ticketUntil = 0;
+    member.view.trialBegun = true;
+  }
   if (member.fails > 0) member.changes.count++;
   return trial;
 }
 
 export function endAttempt(member: Member): void {
   member.inFlight--;
+  if (member.inFlight < member.inFlightLow) member.inFlightLow = member.inFlight;
 }
 
 export function recordFailure(member: Member, now: number): void {
+  noteOwnFailure(member.view, now);
   member.fails++;
   member.failedAt = ticked(member, now);
   member.checkedAt = member.failedAt;
@@ -69,6 +86,7 @@ export function clearFailures(member: Member): void {
 
 export function recordSuccess(member: Member, now: number): void {
   if (member.reason !== null || member.unauthorizedAt > 0) member.changes.count++;
+  noteOwnSuccess(member.view, now);
   clearFailures(member);
   member.succeededAt = now;
   member.resetForgiven = false;
@@ -81,6 +99,7 @@ export function recordSuccess(member: Member, now: number): void {
 export function recordNothing(member: Member, trial: Trial | null): void {
   if (!trial || member.checkedAt !== trial.begunAt) return;
   member.checkedAt = trial.checkedBefore;
+  member.ticketUntil = trial.ticketUntil;
   member.changes.count++;
 }
 

@@ -1,6 +1,7 @@
 // Decides: what the balancer knows of one upstream: its settings and its state in this replica.
 // Must not know: URLs, sockets, answers.
 import { type Drain, type Reason, TIERS, type Tier, type UpstreamConfig } from '@rpc-balancer/shared';
+import { type ClusterView, createClusterView } from './cluster-view.ts';
 import type { HealthRules } from './rules.ts';
 
 /** Rises when something has changed that decides who may be picked; all members of a network share one. */
@@ -31,8 +32,14 @@ export interface Member {
   readonly rules: HealthRules;
   /** Attempts sent and not yet settled. */
   inFlight: number;
-  /** The same at the other replicas, as far as they have told. */
+  /** The lowest `inFlight` since the last heartbeat: those attempts last, and are told to the other replicas. */
+  inFlightLow: number;
+  /** What another replica has of such attempts in the mean, as far as they have told. */
   inFlightElsewhere: number;
+  /** What is shared of it with the other replicas. */
+  readonly view: ClusterView;
+  /** Until when the next attempt may be the trial of the whole cluster, if it is excluded; 0 for not. */
+  ticketUntil: number;
   /** The reason of the last look, for those that must know whether a success may change it. */
   reason: Reason | null;
   /** The weight that counts now: less than `weight` while it climbs back (slowStart). */
@@ -73,8 +80,9 @@ export function loadOf(member: Member): number {
   return member.inFlight + member.inFlightElsewhere;
 }
 
+/** Of this replica alone: what others have is known too late to be a limit. */
 export function isFull(member: Member): boolean {
-  return member.maxConns !== null && loadOf(member) >= member.maxConns;
+  return member.maxConns !== null && member.inFlight >= member.maxConns;
 }
 
 /** First wait after a refusal without Retry-After. */
@@ -101,7 +109,10 @@ export function createMember(config: UpstreamConfig, index: number, { changes, r
     rules,
     drained: null,
     inFlight: 0,
+    inFlightLow: 0,
     inFlightElsewhere: 0,
+    view: createClusterView(),
+    ticketUntil: 0,
     reason: null,
     share: config.weight,
     recoveredAt: 0,

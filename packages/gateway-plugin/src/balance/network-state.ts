@@ -8,7 +8,7 @@ import {
   type Strategy,
   type UpstreamConfig,
 } from '@rpc-balancer/shared';
-import { isFailed, isResting, restEndsAt, trialWaitMs } from './ejection.ts';
+import { isFailed, restEndsAt, trialWaitMs, waitsForTrial } from './ejection.ts';
 import { Heads, type HeadsOptions } from './heads.ts';
 import { type Changes, createMember, isFull, type Member, reconfigureMember } from './member.ts';
 import { RecentWrites } from './recent-writes.ts';
@@ -56,6 +56,14 @@ export interface NetworkState {
   fallenBack: boolean;
   /** Who has all calls under `single_best`. */
   winner: Member | null;
+  /** Whether trials are the whole cluster's, each won in the background; false while there is nobody to win them from. */
+  ticketed: boolean;
+  /** When a request came last. */
+  askedAt: number;
+  /** Whether an upstream has failures that no success elsewhere has confirmed. */
+  unconfirmed: boolean;
+  /** Called when there is something to tell the other replicas; set by who tells. */
+  tell: () => void;
 }
 
 export interface StateOptions {
@@ -78,6 +86,10 @@ export function createNetworkState(config: NetworkConfig, options: StateOptions)
     standing: null,
     fallenBack: false,
     winner: null,
+    ticketed: false,
+    askedAt: 0,
+    unconfirmed: false,
+    tell: () => {},
   };
 }
 
@@ -168,7 +180,7 @@ function reasonOf(
   const probed = state.probed ? probedReason(state.snapshot, member, stale) : null;
   if (probed !== null && isHard(probed)) return probed;
   const failed = isFailed(member, state.members.length);
-  if (failed && isResting(member, now, trialWaitMs(member, allFailed))) return 'ejected';
+  if (failed && waitsForTrial(member, now, trialWaitMs(member, allFailed), state.ticketed)) return 'ejected';
   if (member.throttledUntil > now) return 'throttled';
   return probed ?? refusedReason(state, member, now) ?? (member.silentUntil > now ? 'silent' : null);
 }
@@ -190,6 +202,7 @@ export function nextEndOf(state: NetworkState, now: number): number {
   if (snapshot) consider(snapshot.acceptedAt + state.rankingMaxAgeMs);
   for (const member of members) {
     if (member.fails > 0) consider(restEndsAt(member, trialWaitMs(member, allFailed)));
+    consider(member.ticketUntil);
     if (member.unauthorizedAt > 0) consider(member.unauthorizedAt + member.failTimeoutMs);
     consider(member.throttledUntil);
     consider(member.silentUntil);

@@ -53,10 +53,10 @@ describe('least connections', () => {
     expect(sequence(state, 5, { held: true })).toBe('bbbba');
   });
 
-  test('counts the other replicas against the limit of an upstream', () => {
-    const state = unprobed([{ maxConns: 4 }, { tier: 'fallback' }]);
+  test('leaves what others have out of the limit of an upstream, which is for each replica', () => {
+    const state = unprobed([{ maxConns: 2 }, { tier: 'fallback' }]);
     memberOf(state, 0).inFlightElsewhere = 3;
-    expect(sequence(state, 2, { held: true })).toBe('ab');
+    expect(sequence(state, 3, { held: true })).toBe('aab');
   });
 });
 

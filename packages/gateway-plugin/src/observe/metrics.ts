@@ -1,10 +1,11 @@
 // Decides: names, labels and units of the gateway's metrics. Labels are configured ids and closed sets, never URLs or clients.
 // Must not know: when they are scraped.
 import { BalancerError, type ErrorCode, isHard, type StoreHealth } from '@rpc-balancer/shared';
-import { Counter, type CounterConfiguration, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { reasonsNow } from '../balance/network-state.ts';
 import { isStale } from '../balance/snapshot.ts';
 import type { AttemptListener, Network, SecondListener } from '../upstream/network.ts';
+import { countOf } from './count.ts';
 
 export interface Metrics {
   readonly registry: Registry;
@@ -12,6 +13,8 @@ export interface Metrics {
   readonly onSecond: SecondListener;
   readonly onInvalidRanking: (network: string) => void;
   readonly onReload: (result: string) => void;
+  readonly onBeatFailure: (network: string) => void;
+  readonly onReportFailure: (network: string) => void;
   onRequest(network: string, code: ErrorCode | 'ok', durationMs: number): void;
 }
 
@@ -77,6 +80,16 @@ export function createMetrics(sources: MetricsSources, registry = new Registry()
     help: 'Changed configuration files, by result',
     labelNames: ['result'],
   });
+  const failedBeats = countOf(registers, {
+    name: 'rpc_balancer_beats_failed_total',
+    help: 'Heartbeats that the store did not take',
+    labelNames: ['network'],
+  });
+  const failedReports = countOf(registers, {
+    name: 'rpc_balancer_reports_failed_total',
+    help: 'Reports of failures that the store did not take',
+    labelNames: ['network'],
+  });
   registerGauges(sources, registers);
 
   const observers = new Map<string, Pick<Histogram.Internal<string>, 'observe'>>();
@@ -86,6 +99,8 @@ export function createMetrics(sources: MetricsSources, registry = new Registry()
     onSecond: (network, cause) => seconds(network, cause),
     onInvalidRanking: (network) => invalidRankings(network),
     onReload: (result) => reloads(result),
+    onBeatFailure: (network) => failedBeats(network),
+    onReportFailure: (network) => failedReports(network),
     onRequest(network, code, durationMs) {
       requests(network, code);
       const observer = observers.get(network) ?? durations.labels(network);
@@ -93,50 +108,6 @@ export function createMetrics(sources: MetricsSources, registry = new Registry()
       observer.observe(durationMs / 1000);
     },
   };
-}
-
-/** A count for each combination of labels. By one lookup a label: a key made of all would be a new text to hash each time. */
-interface Tally {
-  count: number;
-  readonly below: Map<string, Tally>;
-}
-
-/** Counts in plain maps and tells the metric when it is scraped: prom-client sorts and joins labels at each count. */
-function countOf(
-  registers: Registry[],
-  configuration: Omit<CounterConfiguration<string>, 'registers'>,
-): (...labels: readonly string[]) => void {
-  const root = newTally();
-  new Counter({
-    ...configuration,
-    registers,
-    collect() {
-      this.reset();
-      for (const [labels, count] of countsIn(root, [])) this.labels(...labels).inc(count);
-    },
-  });
-  return (...labels) => {
-    let tally = root;
-    for (const label of labels) tally = below(tally, label);
-    tally.count++;
-  };
-}
-
-function newTally(): Tally {
-  return { count: 0, below: new Map() };
-}
-
-function below(tally: Tally, label: string): Tally {
-  const found = tally.below.get(label);
-  if (found) return found;
-  const made = newTally();
-  tally.below.set(label, made);
-  return made;
-}
-
-function* countsIn(tally: Tally, labels: readonly string[]): Generator<readonly [readonly string[], number]> {
-  if (tally.count > 0) yield [labels, tally.count];
-  for (const [label, next] of tally.below) yield* countsIn(next, [...labels, label]);
 }
 
 function registerGauges({ networks, store, now }: MetricsSources, registers: Registry[]): void {
@@ -163,6 +134,17 @@ function registerGauges({ networks, store, now }: MetricsSources, registers: Reg
       for (const member of state.members) self.set({ network: name, upstream: member.id }, member.inFlight);
     }
   });
+  gauge(
+    'rpc_balancer_upstream_in_flight_elsewhere',
+    'Lasting attempts in flight at another replica, in the mean of all others',
+    ['network', 'upstream'],
+    (self) => {
+      for (const { name, state } of networks()) {
+        for (const { id, inFlightElsewhere } of state.members)
+          self.set({ network: name, upstream: id }, inFlightElsewhere);
+      }
+    },
+  );
   gauge(
     'rpc_balancer_upstream_excluded',
     '1 while an upstream is not picked for a reason',

@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import type { Reason } from '@rpc-balancer/shared';
 import { isFailed, type Trial } from '../balance/ejection.ts';
 import type { Member } from '../balance/member.ts';
+import { noteEnd } from '../balance/shared-health.ts';
 import type { AttemptNote, Call } from './call.ts';
 import type { Cancellation } from './cancellation.ts';
 import {
@@ -85,7 +86,9 @@ export class Exchange {
     this.#passedOn = passedOn;
     this.#readTimeoutMs = readTimeoutMs;
     network.enter();
-    this.deadlineAt = now() + deadlineMs;
+    const askedAt = now();
+    network.state.askedAt = askedAt;
+    this.deadlineAt = askedAt + deadlineMs;
     // nginx only begins nothing after its next_upstream_timeout: what runs may still end by the timeouts of its own.
     const { compat, connectTimeout } = network.config;
     const overrunMs = compat === 'nginx' ? connectTimeout + readTimeoutMs : 0;
@@ -148,7 +151,9 @@ export class Exchange {
   #count(member: Member, verdict: Verdict, trial: Trial | null, begunAt: number | null): void {
     const { name, state, onAttempt, onEjection } = this.network;
     const before = isFailed(member, state.members.length);
-    record(member, verdict, trial, this.now(), begunAt);
+    const endedAt = this.now();
+    record(member, verdict, trial, endedAt, begunAt);
+    if (noteEnd(state, member, before, endedAt)) state.tell();
     const after = isFailed(member, state.members.length);
     onAttempt(name, member.id, verdict.outcome);
     if (before !== after) onEjection(name, member.id, after);

@@ -4,6 +4,7 @@
 import { encodeDrain } from '../wire/drain.ts';
 import type { StoreEvent } from '../wire/events.ts';
 import { encodeRanking, isNewer, type Ranking } from '../wire/ranking.ts';
+import { createMemorySharing } from './memory-sharing.ts';
 import { createMemoryWrites } from './memory-writes.ts';
 import type { Lease, PublishResult, Store } from './store.ts';
 
@@ -45,6 +46,7 @@ export function createMemoryStore(now: () => number): Store {
   return {
     kind: 'memory',
     ...createMemoryWrites(now, emit),
+    ...createMemorySharing(now, emit),
     async acquire(network, holder, ttlMs) {
       const state = stateOf(network);
       if (state.lease !== null && state.lease.until > now()) return null;

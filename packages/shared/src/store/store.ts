@@ -3,8 +3,10 @@
 
 import type { Drain } from '../wire/drain.ts';
 import type { StoreEvent } from '../wire/events.ts';
+import type { Turn } from '../wire/keys.ts';
 import type { Ranking } from '../wire/ranking.ts';
 import type { RecentWrite } from '../wire/recent-write.ts';
+import type { Report } from '../wire/report.ts';
 
 /** The right to publish the ranking of one network, for a time. */
 export interface Lease {
@@ -36,11 +38,50 @@ export interface WriteSharing {
   readWrites(network: string): Promise<readonly string[]>;
 }
 
+/** What the other gateways of a network tell with their heartbeats. */
+export interface Beats {
+  /** False when the own content is not stored (any more): the next beat must bring it. */
+  readonly known: boolean;
+  /** By instance; texts still to be checked by `decodeBeat`. */
+  readonly others: Readonly<Record<string, string>>;
+}
+
+export interface StoredReport {
+  /** Rises with each report of a network. */
+  readonly id: string;
+  /** Since it was stored. */
+  readonly ageMs: number;
+  /** Still to be checked by `decodeReport`. */
+  readonly text: string;
+}
+
+/** Most reports kept of a network; the oldest go first. A gateway that reads each second falls behind at 500 a second. */
+export const REPORTS_MAX = 500;
+
+/** Who wants to send an excluded upstream its trial. */
+export interface TrialClaim {
+  readonly upstream: string;
+  readonly turn: Turn;
+  readonly holder: string;
+}
+
+/** What the gateways of a cluster share with each other. A request never waits for any of it. */
+export interface Sharing {
+  /** Renews the gateway's life, replaces what it tells unless that is null, and reads what the others tell. */
+  beat(network: string, instance: string, content: string | null, lifeMs: number): Promise<Beats>;
+  /** Adds a report and says so to those who listen; all reports are kept until none came for `ttlMs`. */
+  report(network: string, report: Report, ttlMs: number): Promise<void>;
+  /** The reports after the one with this id, oldest first; null: all that are kept. */
+  readReports(network: string, after: string | null): Promise<readonly StoredReport[]>;
+  /** Takes the next trial for a time, or takes it again; 0, or the ms for which it is another's. */
+  takeTrial(network: string, trial: TrialClaim, ttlMs: number): Promise<number>;
+}
+
 /**
  * Every method but `health` and `subscribe` rejects with a BalancerError `RPCB_STORE` while the store is out of reach.
  * The two implementations pass one conformance suite.
  */
-export interface Store extends WriteSharing {
+export interface Store extends WriteSharing, Sharing {
   readonly kind: 'memory' | 'redis';
   /** Takes the lease if nobody holds it; null if somebody does. */
   acquire(network: string, holder: string, ttlMs: number): Promise<Lease | null>;

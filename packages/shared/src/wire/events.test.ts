@@ -7,6 +7,7 @@ test.each<StoreEvent>([
   { type: 'released', network: 'main' },
   { type: 'written', network: 'main', upstream: 'a', subjects: ['0x1', '0x2'] },
   { type: 'drain', network: 'main' },
+  { type: 'reported', network: 'main' },
 ])('an event comes back as it went: $type', (event) => {
   expect(decodeEvent(JSON.stringify(event))).toEqual(event);
 });

@@ -8,10 +8,12 @@ const eventSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('released'), network: z.string().max(64) }),
   recentWriteSchema.extend({ type: z.literal('written'), network: z.string().max(64) }),
   z.object({ type: z.literal('drain'), network: z.string().max(64) }),
+  z.object({ type: z.literal('reported'), network: z.string().max(64) }),
 ]);
 
 /**
- * `ranking`: a newer one was published. `released`: the lease of a network is free. `written`: an upstream took a transaction.
+ * `ranking`: a newer one was published. `released`: the lease of a network is free. `written`: an upstream took a
+ * transaction. `reported`: a gateway tells of failures or of the end of an exclusion.
  * `drain`: an operator drained or undrained.
  */
 export type StoreEvent = z.output<typeof eventSchema>;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { eventsChannel, networkKeys } from './keys.ts';
+import { eventsChannel, networkKeys, trialKey } from './keys.ts';
 
 const prefix = fc.stringMatching(/^[\w.:-]{1,64}$/);
 const word = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/);
@@ -11,7 +11,12 @@ const tagOf = (key: string): string | undefined => /\{([^}]+)\}/.exec(key)?.[1];
 test('all keys of a network carry one hash tag, and no other network has it', () => {
   fc.assert(
     fc.property(prefix, word, word, word, (first, clusterId, network, other) => {
-      const keys = Object.values(networkKeys({ prefix: first, clusterId }, network));
+      const options = { prefix: first, clusterId };
+      const keys = [
+        ...Object.values(networkKeys(options, network)),
+        trialKey(options, network, other, 'usual'),
+        trialKey(options, network, other, 'urgent'),
+      ];
       expect(new Set(keys).size).toBe(keys.length);
       expect(new Set(keys.map(tagOf))).toEqual(new Set([`${clusterId}:${network}`]));
       for (const key of keys) expect(key.startsWith(`${first}:{`)).toBe(true);

@@ -17,6 +17,12 @@ export interface NetworkKeys {
   readonly writes: string;
   /** Hash of upstream to `revision|document`, the operators' last words; never expires. */
   readonly drains: string;
+  /** Sorted set of the gateways by the end of their life; expires with the last of them. */
+  readonly gateways: string;
+  /** Hash of gateway to heartbeat; expires likewise. */
+  readonly beats: string;
+  /** Stream of the gateways' reports; expires when nothing was reported for long. */
+  readonly reports: string;
 }
 
 /** All keys of a network carry the same hash tag, so that one script may touch them in a Redis Cluster. */
@@ -28,7 +34,23 @@ export function networkKeys({ prefix, clusterId }: KeyOptions, network: string):
     ranking: `${tagged}:ranking`,
     writes: `${tagged}:writes`,
     drains: `${tagged}:drains`,
+    gateways: `${tagged}:gateways`,
+    beats: `${tagged}:beats`,
+    reports: `${tagged}:reports`,
   };
+}
+
+/** `usual` comes each `failTimeout`, `urgent` each second, for a gateway that has nobody else left. */
+export type Turn = 'usual' | 'urgent';
+
+/** Who may send an excluded upstream its trial; expires with the trial's turn. */
+export function trialKey(
+  { prefix, clusterId }: KeyOptions,
+  network: string,
+  upstream: string,
+  turn: Turn,
+): string {
+  return `${prefix}:{${clusterId}:${network}}:trial:${turn}:${upstream}`;
 }
 
 /** One channel for each cluster, so that nobody gets another cluster's traffic. */

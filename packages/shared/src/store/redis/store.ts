@@ -18,6 +18,7 @@ import { findEvictionRisk } from './eviction.ts';
 import { explain } from './explain.ts';
 import { createHealth } from './health.ts';
 import { createLink, Unusable } from './link.ts';
+import { createSharing } from './sharing.ts';
 import { openSubscription, type Subscription } from './subscription.ts';
 import { clientTarget, configTarget } from './target.ts';
 import { createRedisWrites } from './writes.ts';
@@ -138,7 +139,7 @@ export function createRedisStore(options: RedisStoreOptions): Store {
     }
   }
 
-  /** A script of a kilobyte is sent whole: at one or two a second per network that costs less than a lost cache would. */
+  /** A script of a kilobyte is sent whole: at a few a second per network that costs less than a lost cache would. */
   function script(
     text: string,
     keys: readonly string[],
@@ -149,6 +150,7 @@ export function createRedisStore(options: RedisStoreOptions): Store {
 
   return {
     kind: 'redis',
+    ...createSharing(options, channel, (step, text, keys, args) => run(step, () => script(text, keys, args))),
     async acquire(network, holder, ttlMs) {
       const { lease, epoch } = networkKeys(options, network);
       const taken = await run('acquire', () => script(acquire, [lease, epoch], [holder, ttlMs]));

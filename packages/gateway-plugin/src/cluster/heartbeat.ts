@@ -1,0 +1,106 @@
+// Decides: how often a replica tells the others what it has in flight, and how long theirs is believed.
+// Must not know: what is picked by it.
+import { decodeBeat, encodeBeat, type InFlight, type Log, type Store } from '@rpc-balancer/shared';
+import type { Member } from '../balance/member.ts';
+import type { Network } from '../upstream/network.ts';
+
+/** Chosen by simulation: docs/decisions/0005-what-others-have-in-flight.md. */
+const BEAT_MS = 250;
+
+/** A replica that was killed is forgotten by all within 3 s: after this, with their next beat, on machines that are busy. */
+const LIFE_MS = 2000;
+
+export interface HeartbeatOptions {
+  readonly networks: () => Iterable<Network>;
+  readonly store: Store;
+  readonly instance: string;
+  readonly now: () => number;
+  readonly random: () => number;
+  readonly log: Log;
+  /** Told of every beat that could not be sent. */
+  readonly onBeatFailure: (network: string) => void;
+}
+
+export interface Heartbeat {
+  stop(): Promise<void>;
+}
+
+/** What was told last of one network. */
+interface Told {
+  /** Null: must be told again. */
+  content: string | null;
+  /** When the store answered last. */
+  heardAt: number;
+  running: Promise<void> | null;
+}
+
+export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
+  const { networks, store, instance, now, random, log, onBeatFailure } = options;
+  const told = new Map<string, Told>();
+
+  async function beat({ name, state }: Network, last: Told): Promise<void> {
+    const content = encodeBeat(standingOf(state.members));
+    const { known, others } = await store.beat(
+      name,
+      instance,
+      content === last.content ? null : content,
+      LIFE_MS,
+    );
+    last.content = known ? content : null;
+    last.heardAt = now();
+    const heard = Object.values(others).map(decodeBeat);
+    for (const member of state.members) {
+      const sum = heard.reduce((total, inFlight) => total + (inFlight?.[member.id] ?? 0), 0);
+      member.inFlightElsewhere = roundedMean(sum, heard.length, random());
+    }
+  }
+
+  function beatOf(network: Network): void {
+    const { name, state } = network;
+    const last = told.get(name) ?? { content: null, heardAt: now(), running: null };
+    told.set(name, last);
+    if (now() - last.heardAt > LIFE_MS) for (const member of state.members) member.inFlightElsewhere = 0;
+    if (last.running) return; // The store is slow: the next beat tells it all.
+    last.running = beat(network, last)
+      .catch((error: Error) => {
+        last.content = null; // It may have arrived or not.
+        onBeatFailure(name);
+        log.debug({ network: name, problem: error.message }, 'a heartbeat could not be sent');
+      })
+      .then(() => {
+        last.running = null;
+      });
+  }
+
+  function beatAll(): void {
+    for (const network of networks()) beatOf(network);
+  }
+
+  const timer = setInterval(beatAll, BEAT_MS);
+  beatAll();
+
+  return {
+    async stop() {
+      clearInterval(timer);
+      await Promise.all([...told.values()].map(({ running }) => running));
+    },
+  };
+}
+
+/**
+ * A replica evens out its own part of a difference and no more: all of it, done by each replica, would turn the difference
+ * over with every beat. What is left of the division is up to chance, so that not all avoid the same upstream for it.
+ */
+function roundedMean(sum: number, count: number, chance: number): number {
+  return count === 0 ? 0 : Math.floor(sum / count + chance);
+}
+
+/** The attempts that were in flight all the time since the last beat, so that they will be for some time to come. */
+function standingOf(members: readonly Member[]): InFlight {
+  const standing: InFlight = {};
+  for (const member of members) {
+    if (member.inFlightLow > 0) standing[member.id] = member.inFlightLow;
+    member.inFlightLow = member.inFlight;
+  }
+  return standing;
+}

@@ -1,0 +1,18 @@
+// Decides: what the replicas of a cluster share, started and stopped together: what is in flight, failures, trials.
+// Must not know: rankings, requests.
+import { type HeartbeatOptions, startHeartbeat } from './heartbeat.ts';
+import { type SharedFailsOptions, startSharedFails } from './shared-fails.ts';
+import { startTrials } from './trials.ts';
+
+export interface Sharing {
+  stop(): Promise<void>;
+}
+
+export function startSharing(options: HeartbeatOptions & SharedFailsOptions): Sharing {
+  const parts = [startHeartbeat(options), startSharedFails(options), startTrials(options)];
+  return {
+    async stop() {
+      await Promise.all(parts.map((part) => part.stop()));
+    },
+  };
+}

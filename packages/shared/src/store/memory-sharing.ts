@@ -1,0 +1,66 @@
+// Decides: what gateways share with each other in the memory store, by the same rules as over Redis.
+// Must not know: leases and rankings. The clock is handed in.
+
+import type { StoreEvent } from '../wire/events.ts';
+import { encodeReport } from '../wire/report.ts';
+import { REPORTS_MAX, type Sharing, type StoredReport } from './store.ts';
+
+interface Shared {
+  readonly beats: Map<string, { readonly content: string | null; readonly until: number }>;
+  readonly trials: Map<string, { readonly holder: string; readonly until: number }>;
+  reports: { readonly seq: number; readonly at: number; readonly text: string }[];
+  reportsUntil: number;
+  seq: number;
+}
+
+export function createMemorySharing(now: () => number, emit: (event: StoreEvent) => void): Sharing {
+  const networks = new Map<string, Shared>();
+
+  function sharedOf(network: string): Shared {
+    const shared = networks.get(network) ?? {
+      beats: new Map(),
+      trials: new Map(),
+      reports: [],
+      reportsUntil: 0,
+      seq: 0,
+    };
+    networks.set(network, shared);
+    if (shared.reportsUntil <= now()) shared.reports = [];
+    return shared;
+  }
+
+  return {
+    async beat(network, instance, content, lifeMs) {
+      const { beats } = sharedOf(network);
+      for (const [name, { until }] of beats) if (until <= now()) beats.delete(name);
+      const own = content ?? beats.get(instance)?.content ?? null;
+      beats.set(instance, { content: own, until: now() + lifeMs });
+      const others = [...beats].flatMap(([name, beat]) =>
+        name === instance || beat.content === null ? [] : [[name, beat.content] as const],
+      );
+      return { known: own !== null, others: Object.fromEntries(others) };
+    },
+    async report(network, report, ttlMs) {
+      const shared = sharedOf(network);
+      shared.seq++;
+      const stored = { seq: shared.seq, at: now(), text: encodeReport(report) };
+      shared.reports = [...shared.reports, stored].slice(-REPORTS_MAX);
+      shared.reportsUntil = now() + ttlMs;
+      emit({ type: 'reported', network });
+    },
+    async readReports(network, after): Promise<readonly StoredReport[]> {
+      const known = after === null ? 0 : Number(after);
+      return sharedOf(network)
+        .reports.filter(({ seq }) => seq > known)
+        .map(({ seq, at, text }) => ({ id: String(seq), ageMs: now() - at, text }));
+    },
+    async takeTrial(network, { upstream, turn, holder }, ttlMs) {
+      const { trials } = sharedOf(network);
+      const key = `${turn} ${upstream}`;
+      const current = trials.get(key);
+      if (current && current.until > now() && current.holder !== holder) return current.until - now();
+      trials.set(key, { holder, until: now() + ttlMs });
+      return 0;
+    },
+  };
+}

@@ -1,0 +1,57 @@
+// Decides: what gateways share with each other over Redis, each step as one script.
+// Must not know: connections, timeouts, what beats and reports say.
+
+import type { StoreEvent } from '../../wire/events.ts';
+import { type KeyOptions, networkKeys, trialKey } from '../../wire/keys.ts';
+import { encodeReport } from '../../wire/report.ts';
+import { beat } from '../lua/beat.ts';
+import { readReports } from '../lua/read-reports.ts';
+import { report as addReport } from '../lua/report.ts';
+import { takeTrial } from '../lua/take-trial.ts';
+import { REPORTS_MAX, type Sharing } from '../store.ts';
+
+/** Runs a script as a step with this name; what was in flight when its connection ended is sent once more. */
+export type RunScript = (
+  step: string,
+  text: string,
+  keys: readonly string[],
+  args: readonly (string | number)[],
+) => Promise<unknown>;
+
+export function createSharing(keyOptions: KeyOptions, channel: string, run: RunScript): Sharing {
+  return {
+    async beat(network, instance, content, lifeMs) {
+      const { gateways, beats } = networkKeys(keyOptions, network);
+      const answer = await run('beat', beat, [gateways, beats], [instance, lifeMs, content ?? '']);
+      const [known, ...flat] = listOf(answer);
+      return { known: known === 1, others: Object.fromEntries(inGroups(flat, 2).map(([a, b]) => [a, b])) };
+    },
+    async report(network, report, ttlMs) {
+      const { reports } = networkKeys(keyOptions, network);
+      const event = JSON.stringify({ type: 'reported', network } satisfies StoreEvent);
+      // Sent again it may count twice, which its streak corrects.
+      await run('report', addReport, [reports], [ttlMs, REPORTS_MAX, encodeReport(report), channel, event]);
+    },
+    async readReports(network, after) {
+      const { reports } = networkKeys(keyOptions, network);
+      const flat = listOf(await run('read reports', readReports, [reports], [after ?? '']));
+      return inGroups(flat, 3).map(([id, ageMs, text]) => ({
+        id: String(id),
+        ageMs: Number(ageMs),
+        text: String(text),
+      }));
+    },
+    async takeTrial(network, { upstream, turn, holder }, ttlMs) {
+      const key = trialKey(keyOptions, network, upstream, turn);
+      return Number(await run('trial', takeTrial, [key], [holder, ttlMs]));
+    },
+  };
+}
+
+function listOf(answer: unknown): readonly unknown[] {
+  return Array.isArray(answer) ? answer : [];
+}
+
+function inGroups(flat: readonly unknown[], size: number): unknown[][] {
+  return Array.from({ length: flat.length / size }, (_, at) => flat.slice(at * size, (at + 1) * size));
+}
