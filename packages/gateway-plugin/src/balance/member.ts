@@ -153,6 +153,7 @@ export function reconfigureMember(
     member.share = config.weight;
     member.effectiveWeight = config.weight;
   }
+  if (!shared.rules.shared) member.inFlightElsewhere = 0;
   const fresh = createMember(config, index, shared);
   Object.assign(member, Object.fromEntries(SETTINGS.map((key) => [key, fresh[key]])));
 }

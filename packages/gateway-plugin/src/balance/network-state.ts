@@ -180,7 +180,8 @@ function reasonOf(
   const probed = state.probed ? probedReason(state.snapshot, member, stale) : null;
   if (probed !== null && isHard(probed)) return probed;
   const failed = isFailed(member, state.members.length);
-  if (failed && waitsForTrial(member, now, trialWaitMs(member, allFailed), state.ticketed)) return 'ejected';
+  const ticketed = state.ticketed && state.rules.shared;
+  if (failed && waitsForTrial(member, now, trialWaitMs(member, allFailed), ticketed)) return 'ejected';
   if (member.throttledUntil > now) return 'throttled';
   return probed ?? refusedReason(state, member, now) ?? (member.silentUntil > now ? 'silent' : null);
 }

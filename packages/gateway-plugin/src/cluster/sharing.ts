@@ -8,7 +8,10 @@ export interface Sharing {
   stop(): Promise<void>;
 }
 
-export function startSharing(options: HeartbeatOptions & SharedFailsOptions): Sharing {
+/** For the networks whose rules say so; a reload may change them. */
+export function startSharing(given: HeartbeatOptions & SharedFailsOptions): Sharing {
+  const networks = () => [...given.networks()].filter(({ state }) => state.rules.shared);
+  const options = { ...given, networks };
   const parts = [startHeartbeat(options), startSharedFails(options), startTrials(options)];
   return {
     async stop() {
