@@ -41,13 +41,16 @@ function alone(member: Member, state: NetworkState): Member {
 function leastConnections(members: readonly Member[], first: Member): Member {
   let best = first;
   let load = loadOf(first);
+  let share = first.share;
   let tied = 0;
   for (const member of members) {
-    // Multiplied crosswise, so that equal loads are exactly equal.
-    const difference = loadOf(member) * best.share - load * member.share;
+    const own = loadOf(member);
+    // Multiplied crosswise, so that equal loads are exactly equal; most have the same load and share anyway.
+    const difference = own === load && member.share === share ? 0 : own * share - load * member.share;
     if (difference < 0) {
       best = member;
-      load = loadOf(member);
+      load = own;
+      share = member.share;
       tied = 1;
     } else if (difference === 0) tied++;
   }
