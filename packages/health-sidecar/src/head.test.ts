@@ -48,6 +48,17 @@ describe('a majority', () => {
     expect(agree(heads(95, 95, 94), { past: agreedBefore(100) }).head?.number).toBe(95);
   });
 
+  test('of two finds the moving one on a fast chain, although only the standing one was heard at first and no interval is known', () => {
+    // Four blocks a second, two minutes after the one stood still.
+    const late = 120_000;
+    const frozen = candidate('frozen', 1000, { standsSince: NOW - late });
+    const moved = 1000 + (4 * late) / 1000;
+    const moving = candidate('moving', moved, { moves: [NOW - 500, NOW - 250] });
+    const past = { number: 1000, agreedAt: NOW - late };
+    const result = agree([frozen, moving], { past, blockIntervalMs: null });
+    expect([result.head?.number, [...result.standing]]).toEqual([moved, ['frozen']]);
+  });
+
   test('cannot be outvoted by one liar of three, whatever it claims', () => {
     const property = fc.property(
       fc.integer({ min: 1, max: 1e9 }),

@@ -41,8 +41,9 @@ export interface HeadResult {
 const CLOCK_DRIFT_MS = 15_000;
 /** Headers carry whole seconds, so times this near may be equal. */
 const HEADER_RESOLUTION_MS = 1000;
-/** Assumed until learned: most chains are slower, and then the bound is only wider. */
-const UNLEARNED_INTERVAL_MS = 1000;
+/** How long a block takes at most, and at least, until it is learned: a bound that is too narrow would shut out the honest. */
+const UNLEARNED_INTERVAL_MAX_MS = 1000;
+const UNLEARNED_INTERVAL_MIN_MS = 100;
 /** How many block intervals an upstream may stand still, and how many times faster than learned a chain may grow. */
 const TOLERANCE = 3;
 /** Weight of the newest interval: ten blocks later nine tenths of an estimate are new. */
@@ -110,7 +111,7 @@ function plausibleUpTo({ past, now, blockIntervalMs, maxLagBlocks }: HeadInput):
 
 /** The most blocks that a chain may grow in a time. */
 function growth(elapsedMs: number, blockIntervalMs: number | null): number {
-  return (TOLERANCE * Math.max(0, elapsedMs)) / (blockIntervalMs ?? UNLEARNED_INTERVAL_MS);
+  return (TOLERANCE * Math.max(0, elapsedMs)) / (blockIntervalMs ?? UNLEARNED_INTERVAL_MIN_MS);
 }
 
 /** Header time nearest to now and not ahead of it; equal: the lower. Without a time it loses, from the future even more. */
@@ -136,7 +137,7 @@ function distanceOf({ headerAt }: Head, now: number): number {
 function standingStill(input: HeadInput): ReadonlySet<string> {
   const { candidates, now, blockIntervalMs } = input;
   const limit = plausibleUpTo(input);
-  const patienceMs = TOLERANCE * (blockIntervalMs ?? UNLEARNED_INTERVAL_MS);
+  const patienceMs = TOLERANCE * (blockIntervalMs ?? UNLEARNED_INTERVAL_MAX_MS);
   const still = candidates.filter((candidate) => {
     if (now - candidate.standsSince < patienceMs) return false;
     const hasMoved = ({ head, moves: [before, last] }: Candidate) =>

@@ -84,8 +84,8 @@ describe('the highest head that is believed', () => {
     expect(heads.ceiling(ranked, NOW)).toBe(100 + 5 + 21);
     expect(heads.ceiling(ranked, NOW + 10_000)).toBe(100 + 5 + 51);
     heads.raise(200, NOW);
-    expect(heads.ceiling(null, NOW)).toBe(200 + 5 + 21);
-    expect(heads.ceiling({ ...ranked, blockIntervalMs: null }, NOW)).toBe(100 + 5 + 21);
+    expect(heads.ceiling(null, NOW)).toBe(200 + 5 + 210);
+    expect(heads.ceiling({ ...ranked, blockIntervalMs: null }, NOW)).toBe(100 + 5 + 210);
   });
 });
 

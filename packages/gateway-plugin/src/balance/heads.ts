@@ -22,7 +22,7 @@ const HEIGHTS_MAX = 4096;
 const GROWTH_TOLERANCE = 3;
 
 /** Assumed until an interval is learned; that of the sidecar. */
-const UNLEARNED_INTERVAL_MS = 1000;
+const UNLEARNED_INTERVAL_MS = 100;
 
 export interface HeadsOptions {
   readonly maxLagBlocks: number;
