@@ -1,7 +1,7 @@
 import { REASONS, type Reason } from '@rpc-balancer/shared';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createClock } from '../../../../test/kit/clock.ts';
+import { createClock, createRandom, shuffled } from '../../../../test/kit/clock.ts';
 import { attempt, memberOf, picked, probed, unprobed, wantedOf } from '../../test/members.ts';
 import { endAttempt, recordFailure, recordThrottled } from './ejection.ts';
 import type { Member } from './member.ts';
@@ -275,6 +275,39 @@ describe('whatever the state', () => {
         const [one, two] = [build(drawn), build(drawn)];
         expect(picked(one.state, NOW, one)?.id).toBe(picked(two.state, NOW, two)?.id);
       }),
+    );
+  });
+
+  test('the order of the configuration decides nothing but ties', () => {
+    fc.assert(
+      fc.property(upstreams, fc.integer(), (drawn, seed) => {
+        const order = shuffled([...drawn.keys()], createRandom(seed));
+        const one = build(drawn);
+        const two = build(order.map((at) => drawn[at]).filter((each) => each !== undefined));
+        const standing = ({ state, tried }: typeof one) => {
+          const chosen = picked(state, NOW, { tried });
+          if (chosen === null) return null;
+          const reason = reasonsNow(state, NOW)[chosen.index];
+          return [groupOf(reason), chosen.tierRank, chosen.inFlight / chosen.weight];
+        };
+        expect(standing(two)).toEqual(standing(one));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('a failure never makes an upstream more likely', () => {
+    fc.assert(
+      fc.property(upstreams, fc.nat(5), (drawn, failing) => {
+        const [before, after] = [build(drawn), build(drawn)];
+        const failed = after.state.members[failing % after.state.members.length];
+        if (!failed) return;
+        recordFailure(failed, NOW);
+        const was = picked(before.state, NOW, before);
+        const is = picked(after.state, NOW, after);
+        if (was?.id !== failed.id) expect(is?.id).not.toBe(failed.id);
+      }),
+      { numRuns: 500 },
     );
   });
 
