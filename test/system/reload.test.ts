@@ -88,7 +88,7 @@ test(
       process.kill('SIGHUP');
       await process.waitForOutput(/the configuration was reloaded/);
     }
-    expect(front.output).toContain('"keys":["gateway.admin"]');
+    await front.process.waitForOutput(/"keys":\["gateway\.admin"\]/);
     writeFileSync(path, JSON.stringify(withSecret(configOf(2, { tries: 0 }))));
     await front.process.waitForOutput(/refused/);
     const { statusCode } = await post(`${front.url}/net`, callText('eth_gasPrice'));
