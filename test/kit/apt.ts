@@ -12,14 +12,18 @@ export function findOnPath(programs: readonly string[]): string | null {
   return paths.find(isExecutable) ?? null;
 }
 
+const APT_GET = '/usr/bin/apt-get';
+
 /** Rejects with `refusal`, which says what to install, where that cannot be done or does not help. */
 export async function installByApt(name: string, refusal: string): Promise<void> {
-  if (process.getuid?.() !== 0 || !isExecutable('/usr/bin/apt-get')) throw new Error(refusal);
-  const run = promisify(execFile);
+  if (process.getuid?.() !== 0 || !isExecutable(APT_GET)) throw new Error(refusal);
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  // One at a time, whichever test process asks: apt refuses a second one instead of waiting.
+  const run = (...args: readonly string[]) =>
+    promisify(execFile)('flock', [APT_GET, APT_GET, ...args], { env });
   try {
-    await run('apt-get', ['update'], { env });
-    await run('apt-get', ['install', '-y', '--no-install-recommends', name], { env });
+    await run('update');
+    await run('install', '-y', '--no-install-recommends', name);
   } catch (cause) {
     throw new Error(refusal, { cause });
   }
