@@ -1,12 +1,10 @@
 // Decides: who is compared, and how each is started in front of the same nodes.
-import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { startGateway } from '../kit/gateway.ts';
+import { findNginx, startNginx } from '../kit/nginx.ts';
 import { freePort } from '../kit/ports.ts';
-import { waitFor } from '../kit/wait.ts';
 
 export interface Contender {
   readonly name: string;
@@ -37,7 +35,7 @@ export async function startContenders(
     await startHttpProxy(origins),
     await server('constant', []),
   ];
-  const nginx = await startNginx(nodes);
+  const nginx = await startNginxLeastConn(nodes);
   return nginx ? [...contenders, nginx] : contenders;
 }
 
@@ -89,53 +87,16 @@ async function startServer(...args: readonly string[]): Promise<Child> {
 }
 
 /** nginx as one process, so that its CPU time is that of one pid; null when it is not on PATH. */
-export async function startNginx(nodes: readonly number[]): Promise<Contender | null> {
-  if (spawnSync('nginx', ['-v']).error) return null;
+export async function startNginxLeastConn(nodes: readonly number[]): Promise<Contender | null> {
+  if (findNginx() === null) return null;
   const port = await freePort();
-  const directory = mkdtempSync(join(tmpdir(), 'rpcb-bench-'));
-  const config = join(directory, 'nginx.conf');
-  writeFileSync(config, nginxConfig(port, nodes, directory));
-  const child = spawn('nginx', ['-c', config, '-p', directory, '-e', join(directory, 'error.log')], {
-    stdio: 'ignore',
-  });
-  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  const url = `http://127.0.0.1:${port}/`;
-  await waitFor(
-    () =>
-      fetch(url, { method: 'POST', body: '{"id":1}' }).then(
-        (response) => response.ok,
-        () => false,
-      ),
-    {
-      timeoutMs: 5000,
-      what: 'nginx to answer',
-    },
-  );
-  return {
-    name: 'nginx least_conn',
-    pid: child.pid ?? 0,
-    url,
-    async stop() {
-      child.kill('SIGQUIT');
-      await exited;
-      rmSync(directory, { recursive: true, force: true });
-    },
-  };
-}
-
-function nginxConfig(port: number, nodes: readonly number[], directory: string): string {
-  const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
-    .map((kind) => `${kind}_temp_path ${directory}/${kind};`)
-    .join(' ');
-  return `daemon off; master_process off; pid ${directory}/nginx.pid;
-events { worker_connections 1024; }
-http {
-  access_log off; ${temp}
-  upstream nodes { least_conn; keepalive 100; ${nodes.map((node) => `server 127.0.0.1:${node};`).join(' ')} }
+  const { pid, stop } = await startNginx(
+    `upstream nodes { least_conn; keepalive 100; ${nodes.map((node) => `server 127.0.0.1:${node};`).join(' ')} }
   server {
     listen 127.0.0.1:${port}; keepalive_requests 1000000;
     location / { proxy_pass http://nodes; proxy_http_version 1.1; proxy_set_header Connection ""; }
-  }
-}
-`;
+  }`,
+    port,
+  );
+  return { name: 'nginx least_conn', pid, url: `http://127.0.0.1:${port}/`, stop };
 }

@@ -4,7 +4,7 @@ import type { FakeNode, Mode } from '../kit/fake-node.ts';
 import { type LoadReport, runLoad } from '../kit/load.ts';
 import { startTrio } from '../system/cluster.ts';
 import { balanceAnswer, balanceCall, startChain, upstreamsOf } from '../system/upstreams.ts';
-import { startHttpProxy, startNginx } from './contenders.ts';
+import { startHttpProxy, startNginxLeastConn } from './contenders.ts';
 
 const RATE_PER_S = 200;
 const WARM_MS = 2000;
@@ -59,7 +59,7 @@ async function ours(): Promise<Front> {
 async function others(): Promise<Front[]> {
   const [forProxy, forNginx] = await Promise.all([startChain({}, {}, {}), startChain({}, {}, {})]);
   const proxy = await startHttpProxy(forProxy.map(({ url }) => url));
-  const nginx = await startNginx(forNginx.map(({ port }) => port));
+  const nginx = await startNginxLeastConn(forNginx.map(({ port }) => port));
   if (!nginx) await Promise.all(forNginx.map((node) => node.stop()));
   const fronts = [{ ...proxy, nodes: forProxy }, ...(nginx ? [{ ...nginx, nodes: forNginx }] : [])];
   return fronts.map(({ name, nodes, url, stop }) => ({ name, nodes, urls: [url], stop }));

@@ -13,6 +13,7 @@ const REFUSAL = 'no nginx for the oracle; install nginx (1.22 or newer) so that 
 const TEMPORARY = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
 
 export interface Nginx {
+  readonly pid: number;
   stop(): Promise<void>;
 }
 
@@ -40,13 +41,14 @@ ${http}
   await waitFor(() => answers(port) || !started.running, { what: 'nginx to listen' });
   if (!started.running) throw new Error(`nginx ended:\n${started.output}`);
   return {
+    pid: started.pid,
     async stop() {
       await started.stop();
     },
   };
 }
 
-function findNginx(): string | null {
+export function findNginx(): string | null {
   return findOnPath(['nginx']);
 }
 

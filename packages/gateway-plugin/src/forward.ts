@@ -5,7 +5,7 @@ import type { Member } from './balance/member.ts';
 import { isRefusal, type Refusal } from './balance/pick.ts';
 import { markUnsupported } from './balance/unsupported.ts';
 import { readRequest } from './guard/read.ts';
-import { aim, secondFor } from './upstream/aim.ts';
+import { aim, byTag, secondFor } from './upstream/aim.ts';
 import { comingHead, headShown } from './upstream/await-head.ts';
 import { writeBatch } from './upstream/batch.ts';
 import { type AttemptNote, type Call, isOpen, isRepeatable } from './upstream/call.ts';
@@ -64,18 +64,6 @@ export async function forward(network: Network, incoming: Incoming, now: () => n
     if (exchange.stream === null) exchange.end();
   }
   return { batch, calls, exchange };
-}
-
-/** A batch goes whole to one upstream, but calls that want different tags may have none in common. */
-function byTag(network: Network, calls: readonly Call[]): readonly (readonly Call[])[] {
-  const groups = new Map<string | undefined, Call[]>();
-  for (const call of calls) {
-    const tag = network.tagOf(call.method);
-    const group = groups.get(tag);
-    if (group) group.push(call);
-    else groups.set(tag, [call]);
-  }
-  return [...groups.values()];
 }
 
 /** The writes of a batch go one by one: their order may be the order of their nonces. */

@@ -25,16 +25,24 @@ export interface RunnerSettings {
   readonly rankingMaxAgeMs: number;
 }
 
-export interface RunnerOptions extends RunnerSettings {
-  readonly network: string;
-  readonly leaseTtlMs: number;
+/** What all networks of a sidecar share. */
+export interface Surroundings {
+  /** Stays the caller's: it is not closed by `stop`. */
   readonly store: Store;
   readonly resolver: Resolver;
+  /** Names this process among all that share the store; must be unique. */
   readonly instance: string;
+  /** Current time in epoch ms, from a monotonic source. */
   readonly now: () => number;
   readonly random: () => number;
   readonly log: Log;
+  /** Hides the configuration's secrets in a text; see `redactorOf`. */
   readonly redact: (text: string) => string;
+}
+
+export interface RunnerOptions extends RunnerSettings, Surroundings {
+  readonly network: string;
+  readonly leaseTtlMs: number;
   readonly metrics: Metrics;
 }
 

@@ -1,24 +1,13 @@
 // Decides: how the parts of a sidecar are started and stopped together, in its own process or embedded in a gateway.
 // Must not know: ports, signals, files; whoever starts it owns the store.
 import { isDeepStrictEqual } from 'node:util';
-import type { Config, Log, ReloadResult, Resolver, Store } from '@rpc-balancer/shared';
-import { emptyStatus, type Runner, type RunnerSettings, runNetwork } from './runner.ts';
+import type { Config, ReloadResult } from '@rpc-balancer/shared';
+import { emptyStatus, type Runner, type RunnerSettings, runNetwork, type Surroundings } from './runner.ts';
 import { packageVersion } from './runtime.ts';
 import { createMetrics, type Readiness, type SidecarStatus } from './status.ts';
 
-export interface SidecarOptions {
+export interface SidecarOptions extends Surroundings {
   readonly config: Config;
-  /** Stays the caller's: it is not closed by `stop`. */
-  readonly store: Store;
-  readonly resolver: Resolver;
-  /** Names this process among all that share the store; must be unique. */
-  readonly instance: string;
-  /** Current time in epoch ms, from a monotonic source. */
-  readonly now: () => number;
-  readonly random: () => number;
-  readonly log: Log;
-  /** Hides the configuration's secrets in a text; see `redactorOf`. */
-  readonly redact: (text: string) => string;
 }
 
 export interface Sidecar {

@@ -49,3 +49,15 @@ export function secondFor({ state, random }: Network, wanted: Wanted, now: numbe
   const other = pick(state, wanted, now, random);
   return isRefusal(other) || wanted.behind.includes(other) ? null : other;
 }
+
+/** A batch goes whole to one upstream, but calls that want different tags may have none in common. */
+export function byTag({ tagOf }: Network, calls: readonly Call[]): readonly (readonly Call[])[] {
+  const groups = new Map<string | undefined, Call[]>();
+  for (const call of calls) {
+    const tag = tagOf(call.method);
+    const group = groups.get(tag);
+    if (group) group.push(call);
+    else groups.set(tag, [call]);
+  }
+  return [...groups.values()];
+}
