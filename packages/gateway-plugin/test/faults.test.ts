@@ -74,9 +74,7 @@ describe.each(FAULTS)('a node that goes bad by %s', (fault) => {
 
     await readInTurn(front, 10);
     expect(front.upstream('a')).toMatchObject({ reason: 'ejected', inFlight: 0 });
-    // A reset of a socket that had answered before is forgiven once.
-    const wasted = bad.hits();
-    expect(wasted).toBeLessThanOrEqual(3);
+    expect(bad.hits()).toBeLessThanOrEqual(2);
 
     bad.mode = 'ok';
     if (fault === 'killed') await bad.restart();

@@ -324,17 +324,27 @@ describe('throttled upstreams', () => {
 });
 
 describe('resets of reused sockets', () => {
-  test('the first reset of a reused socket is forgiven, the next counts, and a success forgives anew', () => {
+  test('the first reset of a reused socket is forgiven, and a success forgives anew', () => {
     const { a, attemptA } = pair({ maxFails: 5 });
-    expect(isForgiven(a, STALE)).toBe(true);
+    for (let time = 0; time < 3; time++) {
+      expect(isForgiven(a, STALE)).toBe(true);
+      attemptA(STALE);
+      expect(a.fails).toBe(0);
+      attemptA(ANSWERED);
+    }
+  });
+
+  test.each([
+    ['a further reset of a reused socket', STALE],
+    ['any other failure', FAILED],
+  ])('a forgiven reset counts after all with %s, and once', (_what, verdict) => {
+    const { a, attemptA } = pair({ maxFails: 9 });
     attemptA(STALE);
-    expect(a.fails).toBe(0);
+    attemptA(verdict);
+    expect(a.fails).toBe(2);
+    attemptA(verdict);
+    expect(a.fails).toBe(3);
     expect(isForgiven(a, STALE)).toBe(false);
-    attemptA(STALE);
-    expect(a.fails).toBe(1);
-    attemptA(ANSWERED);
-    attemptA(STALE);
-    expect(a.fails).toBe(1);
   });
 
   test('a reset of a new socket counts at once', () => {
@@ -348,7 +358,7 @@ describe('resets of reused sockets', () => {
     const { a, attemptA, clock } = pair();
     attemptA(FAILED);
     attemptA(FAILED);
-    a.resetForgiven = false;
+    a.reset = 'none';
     clock.advance(3001);
     attemptA(STALE);
     expect(attemptA()).not.toBeNull();

@@ -89,7 +89,7 @@ export function recordSuccess(member: Member, now: number): void {
   noteOwnSuccess(member.view, now);
   clearFailures(member);
   member.succeededAt = now;
-  member.resetForgiven = false;
+  member.reset = 'none';
   member.throttleMs = THROTTLE_FIRST_MS;
   member.unauthorizedAt = 0;
   member.silentUntil = 0;

@@ -60,8 +60,11 @@ export interface Member {
   /** Time of the last failure, or of the last trial: the next trial is `failTimeoutMs` after it. */
   checkedAt: number;
   succeededAt: number;
-  /** A reset of a reused socket says nothing about health, but only once until the next success. */
-  resetForgiven: boolean;
+  /**
+   * A reset of a reused socket says nothing about health, but only once until the next success; a failure that follows
+   * it shows that the socket was not to blame, and counts for both.
+   */
+  reset: 'none' | 'forgiven' | 'counted';
   throttledUntil: number;
   /** Wait after the next refusal that names none; doubles while refusals go on. */
   throttleMs: number;
@@ -126,7 +129,7 @@ export function createMember(config: UpstreamConfig, index: number, { changes, r
     failedAt: 0,
     checkedAt: 0,
     succeededAt: 0,
-    resetForgiven: false,
+    reset: 'none',
     throttledUntil: 0,
     throttleMs: THROTTLE_FIRST_MS,
     silentUntil: 0,

@@ -16,7 +16,7 @@ import type { Verdict } from './outcome.ts';
 
 /** Whether the verdict is a reset of a reused socket, for which the upstream is not to blame yet. */
 export function isForgiven(member: Member, verdict: Verdict): boolean {
-  return verdict.stale && !member.resetForgiven;
+  return verdict.stale && member.reset === 'none';
 }
 
 /**
@@ -34,10 +34,13 @@ export function record(
   if (begunAt !== null && verdict.outcome === 'answered') recordLatency(member, now - begunAt, now);
   if (!member.rules.neutralEnds) recordAsNginx(member, verdict, now);
   else if (isForgiven(member, verdict)) {
-    member.resetForgiven = true;
+    member.reset = 'forgiven';
     recordNothing(member, trial);
-  } else if (verdict.counts) recordFailure(member, now);
-  else if (verdict.outcome === 'aborted') recordNothing(member, trial);
+  } else if (verdict.counts) {
+    recordFailure(member, now);
+    if (member.reset === 'forgiven') recordFailure(member, now);
+    member.reset = 'counted';
+  } else if (verdict.outcome === 'aborted') recordNothing(member, trial);
   else if (verdict.outcome === 'throttled') {
     recordThrottled(member, now, verdict.retryAfterMs);
     recordNothing(member, trial);
