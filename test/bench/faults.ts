@@ -81,7 +81,7 @@ function load(url: string, urls: readonly string[], durationMs: number, onCall: 
     ratePerS: RATE_PER_S / urls.length,
     durationMs,
     maxConnections: Math.floor(CONNECTIONS / urls.length),
-    timeoutMs: 60_000,
+    timeoutMs: 20_000,
     makeCall(index) {
       onCall(index);
       return { body: balanceCall(index) };
