@@ -89,3 +89,48 @@ describe('a request that names its upstream', () => {
     expect(a.requests[0]?.headers).not.toHaveProperty('x-rpcb-use');
   });
 });
+
+describe('a request that names its upstream under compat nginx', () => {
+  const MOVING: FrontOptions['network'] = {
+    compat: 'nginx',
+    retryOn: ['error', 'timeout', 'http_503', 'non_idempotent'],
+    readTimeout: 150,
+  };
+
+  test('goes there whole and every time, whatever its tier', async () => {
+    const { call, hits, b } = await startPinned({ ...STANDBY, network: { compat: 'nginx' } });
+    for (let count = 0; count < 3; count++) expect((await call('b')).status).toBe(200);
+    const batch = '[ {"jsonrpc":"2.0","id":7,"method":"eth_gasPrice"} ]';
+    expect((await call('b', batch)).json).toHaveLength(1);
+    expect([hits(), b.requests.at(-1)?.body]).toEqual([[0, 4], batch]);
+  });
+
+  test.each([
+    { mode: 'http503', status: 503, text: 'scripted http503' },
+    { mode: 'hang', status: 504, text: 'RPCB_DEADLINE' },
+    { mode: 'reset', status: 502, text: 'RPCB_ATTEMPTS_FAILED' },
+  ] as const)(
+    'gets what its upstream does, though others would move on: $mode',
+    async ({ mode, ...seen }) => {
+      const { call, hits, a } = await startPinned({ network: MOVING });
+      a.mode = mode;
+      const { status, text } = await call('a');
+      expect({ status, text }).toEqual({ status: seen.status, text: expect.stringContaining(seen.text) });
+      expect(hits()).toEqual([1, 0]);
+      expect((await call('b')).status).toBe(200);
+    },
+  );
+
+  test('reaches an upstream that is left out, but none that is drained', async () => {
+    const { call, front, a, hits } = await startPinned({ network: MOVING });
+    a.mode = 'reset';
+    await call('a');
+    await front.reason('a', 'ejected');
+    a.mode = 'ok';
+    expect((await call('a')).status).toBe(200);
+    await front.app.rpcBalancer.drain('net', 'a');
+    const { status, json } = await call('a');
+    expect({ status, reasons: json.error.data.reasons }).toEqual({ status: 502, reasons: { a: 'drained' } });
+    expect(hits()).toEqual([2, 0]);
+  });
+});

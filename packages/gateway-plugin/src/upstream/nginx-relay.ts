@@ -14,7 +14,7 @@ import { isFateUnknown, readAnswer, type Verdict } from './outcome.ts';
 
 /** Sends `body` to one upstream after another until a node's own answer can be passed on, or none can be had. */
 export async function relayAsNginx(exchange: Exchange, calls: readonly Call[], body: Buffer): Promise<void> {
-  const { network, now } = exchange;
+  const { network, now, pin } = exchange;
   const { state, config } = network;
   const { members } = state;
   const lone = members.length === 1;
@@ -22,11 +22,13 @@ export async function relayAsNginx(exchange: Exchange, calls: readonly Call[], b
   const attempts: AttemptNote[] = [];
   for (const call of calls) call.attempts = attempts;
   let tried: readonly Member[] = [];
-  let triesLeft = Math.min(config.tries, members.filter(({ disabled }) => !disabled).length);
+  const enabledCount = members.filter(({ disabled }) => !disabled).length;
+  // A request with a pin has nowhere to move on to, so that the node's own answer is passed on.
+  let triesLeft = pin === null ? Math.min(config.tries, enabledCount) : 1;
   for (;;) {
     const begunAt = now();
     const member = pickFor(
-      exchange.pin,
+      pin,
       state,
       { tried, tag: null, methods: [], answered: false, behind: [] },
       begunAt,
