@@ -37,7 +37,7 @@ async function startBench(options: (node: FakeNode) => FrontOptions = () => ({})
 }
 
 describe('who asks', () => {
-  test('the address of the client is appended to the chain that came', async () => {
+  test('SQ-16: the address of the client is appended to the chain that came', async () => {
     const { post } = await startBench();
     const plain = await post();
     expect(plain.sent['x-forwarded-for']).toBe('127.0.0.1');
@@ -72,7 +72,7 @@ describe('who asks', () => {
 });
 
 describe('the host header', () => {
-  test('a node sees its own name', async () => {
+  test('SQ-16: a node sees its own name', async () => {
     const { post, node } = await startBench();
     expect((await post({ host: 'rpc.example' })).sent.host).toBe(`127.0.0.1:${node.port}`);
   });
@@ -97,7 +97,7 @@ describe('credentials', () => {
     expect(sent).toMatchObject({ 'x-api-key': 'key', authorization: 'Bearer token' });
   });
 
-  test('user and password of the URL are sent as basic authentication, decoded', async () => {
+  test('SQ-17: user and password of the URL are sent as basic authentication, decoded', async () => {
     const { post } = await startBench((node) => ({
       upstreams: [{ url: `http://user:p%40ss%3Aword@127.0.0.1:${node.port}` }],
     }));
@@ -139,7 +139,7 @@ describe('the wire format', () => {
 });
 
 describe('the path at the node', () => {
-  test('path and query of the endpoint are joined with those of the client', async () => {
+  test('SQ-17: path and query of the endpoint, its key included, are joined with those of the client', async () => {
     const { post } = await startBench((node) => ({ upstreams: [{ url: `${node.url}/v3/?key=1` }] }));
     const rows = [
       ['/net', '/v3?key=1'],
@@ -151,7 +151,7 @@ describe('the path at the node', () => {
     for (const [asked, seen] of rows) expect((await post({}, asked)).path, asked).toBe(seen);
   });
 
-  test('an endpoint without a path gets the suffix of the client alone', async () => {
+  test('SQ-17: an endpoint without a path gets the suffix of the client alone', async () => {
     const { post } = await startBench();
     const rows = [
       ['/net', '/'],

@@ -82,3 +82,8 @@ test('latency percentiles are those of the successes', () => {
   expect(latencyPercentile(window, 95)).toBe(40);
   expect(latencyPercentile(emptyWindow, 50)).toBeNull();
 });
+
+test('SQ-06: the latency that counts is that of many probes: one slow answer does not move it', () => {
+  const fast = [1, 2, 3, 4, 5].map((at) => good(at, 1, { latencyMs: 10 }));
+  expect(latencyPercentile(windowOf(...fast, good(6, 1, { latencyMs: 900 })), 50)).toBe(10);
+});

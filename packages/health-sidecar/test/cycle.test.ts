@@ -27,6 +27,20 @@ test('the head follows the chain and its block interval is learned', async () =>
   expect(ranking.blockIntervalMs).toBeLessThan(500);
 });
 
+test('SQ-05: a node is probed once in each interval', async () => {
+  const [node] = await startNodes({});
+  if (!node) throw new TypeError('a node was started');
+  const probe = { interval: 250, timeout: 3000, attempts: 1 };
+  const { ranked } = stage({ config: configOf({ main: network([node], { probe }) }) });
+  await ranked('five rankings', ({ seq }) => seq === 4);
+  const times = node.requests
+    .filter(({ methods }) => methods.includes('eth_blockNumber'))
+    .map(({ at }) => at);
+  expect(times).toHaveLength(5);
+  // A round that was late leaves less than an interval before the next, but never two probes in one.
+  expect((times.at(-1) ?? 0) - (times[0] ?? 0)).toBeGreaterThan(4 * 250 - 125);
+});
+
 describe('an upstream', () => {
   test('that hangs delays neither the first ranking nor the others, and is not probed twice at once', async () => {
     const [good, hung] = await startNodes({}, { mode: 'hang' });
@@ -74,7 +88,7 @@ describe('an upstream', () => {
 });
 
 describe('of three upstreams', () => {
-  test('one that claims an absurd head is suspect and moves nothing', async () => {
+  test('SQ-07: one that claims an absurd head is suspect and moves nothing', async () => {
     const nodes = await startNodes({}, {}, { mode: 'lie', lieBy: 74_500_000 });
     const { ranked } = stage({ config: configOf({ main: network(nodes) }) });
     const ranking = await ranked('the liar', says('c', 'suspect'));

@@ -64,12 +64,17 @@ describe('the command line', () => {
     expect(stdout).not.toMatch(/hunter|0123456789abcdef|hidden99/);
   });
 
-  test('a bad configuration ends with all its problems before anything is started', async () => {
-    const bad = { networks: { main: { probs: {}, upstreams: [{ id: 'a', url: 'nowhere' }] } } };
-    const { code, stderr, stdout } = await run('--config', configFile(bad));
+  test('SQ-28: a bad configuration ends with all its problems, each bad duration among them, before anything is started', async () => {
+    const probe = { interval: '0s', timeout: 'soon', attempts: 0 };
+    const main = { probs: {}, probe, failTimeout: '-5s', upstreams: [{ id: 'a', url: 'nowhere' }] };
+    const { code, stderr, stdout } = await run('--config', configFile({ networks: { main } }));
     expect(code).toBe(2);
+    expect(stderr).toMatch(/networks\.main\.probe\.interval: expected a duration from 100 ms .* got 0 ms/);
+    expect(stderr).toMatch(/networks\.main\.probe\.timeout: expected a duration, got "soon"; write 500ms/);
+    expect(stderr).toMatch(/networks\.main\.failTimeout: expected a duration, got "-5s"/);
+    expect(stderr).toMatch(/networks\.main\.probe\.attempts: .* from 1 to 10/);
     expect(stderr).toMatch(/networks\.main\.upstreams\[0\]\.url/);
-    expect(stderr).toMatch(/probe/);
+    expect(stderr).toMatch(/unknown key "probs"; did you mean "probe"/);
     expect(stdout).toBe('');
   });
 

@@ -40,7 +40,7 @@ async function probe(
   });
 }
 
-test('a healthy upstream gives its identity, head, finality and latency', async () => {
+test('SQ-06: a healthy upstream gives its identity, head, finality and latency', async () => {
   const node = await startNode({ chainId: 31_337, head: 20_000 });
   const sample = await probe(node);
   expect(sample).toMatchObject({ failure: null, identity: '31337', syncing: false, finalized: 20_000 - 64 });
@@ -182,6 +182,14 @@ describe('attempts', () => {
     });
     expect(await probe(node, { attempts: 3 })).toMatchObject({ failure: null });
     expect(node.hits('eth_chainId')).toBe(3);
+  });
+
+  test('SQ-05: end each with its timeout, and go on as often as was allowed', async () => {
+    const node = await startNode({ mode: 'hang' });
+    const beganAt = performance.now();
+    expect(await probe(node, { attempts: 2, timeoutMs: 100 })).toMatchObject({ failure: 'probe_timeout' });
+    expect(performance.now() - beganAt).toBeGreaterThan(190);
+    expect(node.hits('eth_blockNumber')).toBe(2);
   });
 
   test('end when they are used up', async () => {

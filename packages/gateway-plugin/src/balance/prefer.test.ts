@@ -77,7 +77,7 @@ describe('prefer', () => {
     expect(choices(ranked([{}, {}, {}], facts, { prefer: ['latency'] }))).toBe('ab');
   });
 
-  test('a later preference only tells apart what the earlier one calls equal', () => {
+  test('SQ-09: a later preference only tells apart what the earlier one calls equal', () => {
     const facts = [
       { lagBlocks: 0, latencyP50Ms: 90 },
       { lagBlocks: 1, latencyP50Ms: 10 },
@@ -98,7 +98,7 @@ describe('fallbackLagBlocks', () => {
     { lagBlocks: 0 },
   ];
 
-  test('bears a lagging local tier up to the limit and not beyond (SQ-11)', () => {
+  test('SQ-11: bears a lagging local tier up to the limit and not beyond', () => {
     expect(choices(ranked(tiers, of(10, 11), network))).toBe('ab');
     expect(choices(ranked(tiers, of(11, 12), network))).toBe('c');
   });
@@ -129,7 +129,7 @@ describe('fallbackLagBlocks', () => {
     expect(picked(state, NOW, { tried })?.id).toBe('c');
   });
 
-  test('off, the local tier is left as soon as nobody in it is eligible (SQ-12)', () => {
+  test('SQ-12: off, the local tier is left as soon as nobody in it is eligible', () => {
     expect(choices(ranked(tiers, of(6, 7)))).toBe('c');
     expect(choices(ranked(tiers, of(6, 5)))).toBe('b');
   });
