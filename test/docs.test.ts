@@ -142,19 +142,42 @@ describe('docs/nginx.md', () => {
     expect(ids).toEqual(Array.from({ length: 12 }, (_, at) => `D${at + 1}`));
   });
 
-  test('names tests that exist', () => {
-    const tests = globSync([inRepo('packages/*/{src,test}/**/*.test.ts'), inRepo('test/**/*.test.ts')]).map(
-      (path) => readFileSync(path, 'utf8'),
-    );
-    const named = [...sections.values()].flatMap((section) => /\nTest: "(.*)"/.exec(section)?.[1] ?? []);
-    expect(named).toHaveLength(sections.size);
-    for (const name of named)
-      expect(
-        tests.some((text) => text.includes(`test('${name}'`)),
-        name,
-      ).toBe(true);
-  });
+  test('names tests that exist', () => expectTests(sections));
 });
+
+describe('docs/evm-loadbalancer.md', () => {
+  const sections = sectionsOf('docs/evm-loadbalancer.md', 3);
+  const text = readFileSync(inRepo('docs/evm-loadbalancer.md'), 'utf8');
+  const ids = [...text.matchAll(/^\| (SQ-\d\d) \|/gm)].map(([, id = '']) => id);
+
+  test('has each item once, in order', () => {
+    expect(ids.length).toBeGreaterThan(0);
+    expect(ids).toEqual([...new Set(ids)].toSorted());
+  });
+
+  test.each(ids)('has a test that names %s', (id) => {
+    expect(testSources().some((source) => source.includes(`'${id}: `))).toBe(true);
+  });
+
+  test('tells tests of what failed there', () => expectTests(sections));
+});
+
+function testSources(): string[] {
+  const files = globSync([inRepo('packages/*/{src,test}/**/*.test.ts'), inRepo('test/**/*.test.ts')]);
+  return files.map((path) => readFileSync(path, 'utf8'));
+}
+
+/** Each section says which test shows it, and there is one of that name. */
+function expectTests(sections: ReadonlyMap<string, string>): void {
+  const sources = testSources();
+  const named = [...sections.values()].flatMap((section) => /\nTest: "(.*)"/.exec(section)?.[1] ?? []);
+  expect(named).toHaveLength(sections.size);
+  for (const name of named)
+    expect(
+      sources.some((source) => source.includes(`test('${name}'`)),
+      name,
+    ).toBe(true);
+}
 
 interface Described {
   readonly type: string;

@@ -4,6 +4,7 @@ import { type IncomingMessage, request } from 'node:http';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { FakeNode } from '../../../test/kit/fake-node.ts';
 import { startGateway } from '../../../test/kit/gateway.ts';
+import { waitFor } from '../../../test/kit/wait.ts';
 import { clientOf, startFront, startNodes } from './front.ts';
 
 const CALL = '{"jsonrpc":"2.0","id":7,"method":"web3_clientVersion","params":[]}';
@@ -101,5 +102,18 @@ describe('connections', () => {
     for (let at = 0; at < 4; at++) await together();
     expect(node.sockets).toBeGreaterThan(1);
     expect(node.sockets).toBeLessThanOrEqual(10);
+  });
+
+  test('SQ-19: a connection without a request is given up before the node gives it up, as that has told', async () => {
+    const { front, node } = await startBench();
+    const headers = {
+      'content-type': 'application/json',
+      connection: 'keep-alive',
+      'keep-alive': 'timeout=3',
+    };
+    node.answer = () => ({ status: 200, headers, body: '{"jsonrpc":"2.0","id":7,"result":1}' });
+    expect((await front.send('/net', CALL)).status).toBe(200);
+    expect(node.openSockets).toBe(1);
+    await waitFor(() => node.openSockets === 0, { what: 'the connection to end' });
   });
 });
