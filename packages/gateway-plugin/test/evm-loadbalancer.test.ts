@@ -105,6 +105,8 @@ describe('the tiers', () => {
     expect(await served()).toBe('a');
     await fallBehind(11);
     expect(await served()).toBe('bc');
+    await fallBehind(6);
+    expect(await served()).toBe('bc');
     await fallBehind(5);
     expect(await served()).toBe('a');
   });
@@ -149,7 +151,8 @@ describe('the tiers', () => {
 describe('what is believed of a node', () => {
   test('SQ-06: a node of another chain never serves, however high its head', async () => {
     const other = { chainId: 5, head: 10 * HEAD };
-    const { front, served, headOf } = await startBench([local, local, local], {}, [{}, {}, other]);
+    const { front, served, lags, headOf } = await startBench([local, local, local], {}, [{}, {}, other]);
+    await lags(0, 0, null);
     await front.reason('c', 'wrong_chain');
     expect(headOf()).toBe(HEAD);
     expect(await served()).toBe('ab');
@@ -172,11 +175,11 @@ describe('what is believed of a node', () => {
   });
 
   test('a node that answers null is left, harms nobody, and is taken back', async () => {
-    const { front, node, served } = await startBench([local, local], {}, [{ mode: 'null' }, {}]);
+    const { front, node, served, lags } = await startBench([local, local], {}, [{ mode: 'null' }, {}]);
     await front.reason('a', 'probe_failed');
     expect(await served()).toBe('b');
     node('a').mode = 'ok';
-    await front.reason('a', null);
+    await lags(0, 0);
     expect(await served()).toBe('ab');
   });
 });
