@@ -55,13 +55,20 @@ export function keysOf(path: string): string[] {
 
 type Tree = { [key: string]: unknown };
 
+/** Some keys of a probe are those of one protocol. */
+function smallestProbe(path: string): Tree {
+  const [, key = ''] = /^networks\.\*\.probe\.(path|status|json|head)\b/.exec(path) ?? [];
+  if (key === '') return {};
+  return { protocol: 'http', ...(path.includes('.head.') && { probe: { head: { pointer: '/height' } } }) };
+}
+
 function smallest(path: string): Tree {
   const upstream = { id: 'a', url: 'http://127.0.0.1:1' };
   // Exactly one way to Redis is allowed, so another one where the url itself is looked at.
   const redis = path === 'redis.url' ? { cluster: ['127.0.0.1:1'] } : { url: 'redis://127.0.0.1:1' };
   // Off unless it is given, and then `after` must be.
   const hedge = path.startsWith('networks.*.hedge.') ? { hedge: { after: 50 } } : {};
-  return { redis, networks: { [NETWORK]: { ...hedge, upstreams: [upstream] } } };
+  return { redis, networks: { [NETWORK]: { ...hedge, ...smallestProbe(path), upstreams: [upstream] } } };
 }
 
 /** The smallest configuration as YAML, with `text` as it is at that path; null takes the key out. */

@@ -1,16 +1,25 @@
 // Decides: whether the prober knows those upstreams that there are now, and no others.
-import { type LocatedUpstream, validateConfig } from '@rpc-balancer/shared';
+import { type LocatedUpstream, type ProbeConfig, validateConfig } from '@rpc-balancer/shared';
 import { expect, test } from 'vitest';
 import type { Fetcher } from '../runtime.ts';
 import { createProber, type ProberOptions } from './prober.ts';
 
 const URL_OF_NONE = 'http://127.0.0.1:1';
 
+function networkOf(...ids: readonly string[]) {
+  const probe = { interval: 100, timeout: 100, attempts: 1 };
+  const upstreams = ids.map((id) => ({ id, url: URL_OF_NONE }));
+  return validateConfig({ networks: { main: { probe, upstreams } } }).networks.main;
+}
+
+function probeOf(): ProbeConfig {
+  const probe = networkOf('a')?.probe;
+  if (!probe) throw new TypeError('the network has a probe');
+  return probe;
+}
+
 function upstreamsOf(...ids: readonly string[]): LocatedUpstream[] {
-  const { networks } = validateConfig({
-    networks: { main: { upstreams: ids.map((id) => ({ id, url: URL_OF_NONE })) } },
-  });
-  return (networks.main?.upstreams ?? []).map((upstream) => ({
+  return (networkOf(...ids)?.upstreams ?? []).map((upstream) => ({
     ...upstream,
     voter: upstream.id,
     addresses: [],
@@ -20,7 +29,7 @@ function upstreamsOf(...ids: readonly string[]): LocatedUpstream[] {
 function proberOf(fetcherOf: ProberOptions['fetcherOf']) {
   const sampled: string[] = [];
   const prober = createProber({
-    probe: { interval: 1, timeout: 100, attempts: 1 },
+    probe: probeOf(),
     fetcherOf,
     signal: new AbortController().signal,
     now: () => 0,

@@ -16,6 +16,8 @@ import {
   url,
   whole,
 } from './fields.ts';
+import { checkProbe, completeProbe, probeSchema } from './probe.ts';
+import { checkIdentity, defaultLagBlocks, PROTOCOLS, plainIdentity } from './protocol.ts';
 
 /** Order of preference: the next tier is used only when no upstream of the one before is eligible. */
 export const TIERS = ['local', 'monitoring', 'fallback'] as const;
@@ -84,27 +86,12 @@ const upstreamSchema = section({
   disabled: onOff().default(false),
 });
 
-const probeSchema = section({
-  /** Time from the beginning of one probe to the beginning of the next. */
-  interval: duration(100, 3_600_000).default(2000),
-  /** Limit of each call of a probe. A synced node answers in milliseconds. */
-  timeout: duration(10, 60_000).default(5000),
-  /** Tries before a probe is called failed, so that one lost packet excludes nobody. */
-  attempts: whole(1, 10).default(3),
-});
-
 const fields = section({
-  protocol: z.enum(['evm'], { error: (issue) => `expected evm${got(issue.input)}` }).default('evm'),
-  /** What every upstream must say of itself: for evm the chain id in decimal. Absent: the majority's. */
-  identity: z
-    .union([z.string(), z.number().int('expected a chain id in decimal, such as "1"')])
-    .transform(String)
-    .pipe(
-      z.string().regex(/^(0|[1-9]\d{0,77})$/, {
-        error: (issue) => `expected a chain id in decimal, such as "1"${got(issue.input)}`,
-      }),
-    )
-    .optional(),
+  protocol: z
+    .enum(PROTOCOLS, { error: (issue) => `expected ${PROTOCOLS.join(', ')}${got(issue.input)}` })
+    .default('evm'),
+  /** What every upstream must say of itself; its form is the protocol's. Absent: the majority's. */
+  identity: z.union([z.string(), z.number()]).transform(String).optional(),
   /** `on`: /ready is 503 while this network cannot be served. */
   required: onOff().default(false),
   strategy: z
@@ -118,7 +105,7 @@ const fields = section({
     .max(PREFERENCES.length)
     .refine((names) => new Set(names).size === names.length, 'expected each preference once')
     .default(['head']),
-  maxLagBlocks: whole(0, 1_000_000).default(5),
+  maxLagBlocks: whole(0, 1_000_000).optional(),
   /** `nginx`: failures are counted, and requests moved on, exactly as nginx does. */
   compat: offOr(z.enum(['nginx'], { error: (issue) => `expected off or nginx${got(issue.input)}` })).default(
     null,
@@ -173,6 +160,8 @@ const fields = section({
 export const networkSchema = fields
   .superRefine((network, context) => {
     checkCompat(network, context);
+    checkIdentity(network, context);
+    checkProbe(network, context);
     // nginx's next_upstream_timeout, which the deadline is then, is often shorter than its timeouts.
     if (network.compat === null && network.connectTimeout + network.readTimeout >= network.deadline) {
       context.addIssue({
@@ -210,8 +199,12 @@ export const networkSchema = fields
   })
   .transform((given) => {
     const defaults = defaultsOf(given.compat);
+    const identity = plainIdentity(given);
     const network = {
       ...given,
+      ...(identity !== undefined && { identity }),
+      probe: completeProbe(given.probe),
+      maxLagBlocks: given.maxLagBlocks ?? defaultLagBlocks(given.protocol),
       maxFails: given.maxFails ?? defaults.maxFails,
       failTimeout: given.failTimeout ?? defaults.failTimeout,
       tries: given.tries ?? defaults.tries,

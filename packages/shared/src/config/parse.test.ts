@@ -67,7 +67,10 @@ describe('the defaults', () => {
           hedge: null,
           resolve: 'one',
           hostHeader: 'node',
-          probe: { interval: 2000, timeout: 5000, attempts: 3 },
+          probe: {
+            ...{ interval: 2000, timeout: 5000, attempts: 3 },
+            ...{ path: '/health', status: { first: 200, last: 299 }, json: {}, head: null },
+          },
           methods: { reads: [], writes: [], tags: {} },
           upstreams: [
             {
