@@ -129,6 +129,8 @@ describe('the reason of an upstream', () => {
       when: 'it says so, whatever its head',
       scene: { a: [good({ syncing: true, number: 9_000_000 })] },
     },
+    { reason: 'no_peers', when: 'it should have peers and has none', scene: { a: [good({ lonely: true })] } },
+    { reason: null, when: 'it has peers', scene: { a: [good({ lonely: false })] } },
     { reason: 'suspect', when: 'it is implausibly far ahead', scene: { a: [good({ number: 9_000_000 })] } },
     { reason: null, when: 'it is a little ahead', scene: { a: [good({ number: 105 })] } },
     { reason: null, when: 'it lags by what is allowed', scene: { a: [good({ number: 95 })] } },
@@ -279,6 +281,45 @@ const anySamples = fc.dictionary(
     minKeys: 1,
   },
 );
+
+describe('a network without heads', () => {
+  const headless = (change: Partial<GoodSample> = {}) => good({ head: null, identity: null, ...change });
+
+  test('is ranked by latency and errors, and nobody lags or is unprobed', () => {
+    const samples = {
+      slow: [headless({ latencyMs: 900 })],
+      failing: [failed('probe_failed'), headless()],
+      fast: [headless()],
+      dead: [failed('unreachable')],
+    };
+    const ranking = rankOf({ samples });
+    expect(ranking).toMatchObject({ head: null, identity: null, finalized: null, blockIntervalMs: null });
+    expect(ranking.upstreams.map(({ id, reason, lagBlocks }) => [id, reason, lagBlocks])).toEqual([
+      ['fast', null, null],
+      ['slow', null, null],
+      ['failing', null, null],
+      ['dead', 'unreachable', null],
+    ]);
+  });
+
+  test('drops the head that it had, and keeps it while nobody answers', () => {
+    const head = { number: 7, hash: null, headerAt: null, agreedAt: NOW - 1, confirmations: 2 };
+    const withPast = (a: readonly Sample[]) => rankOf({ samples: { a }, past: { head } }).head;
+    expect(withPast([headless()])).toBeNull();
+    expect(withPast([failed('unreachable')])).toEqual({ ...head, confirmations: 0 });
+    expect(withPast([])).toEqual({ ...head, confirmations: 0 });
+  });
+
+  test('tells which of its upstreams were restarted, and when', () => {
+    const samples = {
+      a: [headless({ uptimeS: 9 }), headless({ uptimeS: 1 })],
+      b: [headless({ uptimeS: 9 })],
+    };
+    const [a, b] = rankOf({ samples }).upstreams.toSorted((x, y) => (x.id < y.id ? -1 : 1));
+    expect(a).toHaveProperty('restartedAt', NOW);
+    expect(b).not.toHaveProperty('restartedAt');
+  });
+});
 
 describe('a ranking', () => {
   test('does not depend on the order of the upstreams', () => {

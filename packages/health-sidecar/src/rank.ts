@@ -80,12 +80,17 @@ export function rank(input: RankInput): RankingDraft {
     generatedAt: input.now,
     configHash: input.configHash,
     identity,
-    // With nobody left to ask, the last agreed head stays: the next one is measured against it.
-    head: result.head ?? (past?.head ? { ...past.head, confirmations: 0 } : null),
+    head: result.head ?? (past?.head && !isHeadless(enabled) ? { ...past.head, confirmations: 0 } : null),
     finalized: finalizedOf(candidates, enabled, result) ?? past?.finalized ?? null,
     blockIntervalMs: result.blockIntervalMs,
     upstreams: upstreams.sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1)),
   };
+}
+
+/** With nobody left to ask, the last agreed head stays: the next one is measured against it. A network without heads drops it. */
+function isHeadless(enabled: readonly View[]): boolean {
+  const heads = enabled.flatMap(({ sample }) => (isGood(sample) ? [sample.head] : []));
+  return heads.length > 0 && heads.every((head) => head === null);
 }
 
 function viewOf({ id, voter, disabled }: RankInput['upstreams'][number], input: RankInput): View {
@@ -129,7 +134,7 @@ function mostSaid(identities: readonly string[]): string | undefined {
 
 function candidateOf(view: View, identity: string | null): Candidate[] {
   const { id, voter, sample, window } = view;
-  if (!isGood(sample) || sample.syncing || isForeign(view, identity)) return [];
+  if (!isGood(sample) || sample.head === null || sample.syncing || isForeign(view, identity)) return [];
   const { standsSince, moves } = window;
   return [
     {
@@ -153,7 +158,7 @@ function rankedOf(
   const good = isGood(sample) ? sample : null;
   const foreign = isForeign(view, identity);
   const lagBlocks =
-    good && result.head && !foreign ? Math.max(0, result.head.number - good.head.number) : null;
+    good?.head && result.head && !foreign ? Math.max(0, result.head.number - good.head.number) : null;
   const reason = foreign ? 'wrong_chain' : reasonOf(view, result, lagBlocks, maxLagBlocks);
   const latencyP50Ms = latencyPercentile(window, 50);
   const ratio = errorRatio(window);
@@ -169,6 +174,7 @@ function rankedOf(
     latencyP95Ms: latencyPercentile(window, 95),
     errorRatio: ratio,
     score: view.disabled || reason !== null ? 0 : score,
+    ...(window.restartedAt !== null && { restartedAt: window.restartedAt }),
   };
 }
 
@@ -182,7 +188,9 @@ function reasonOf(
   if (sample === null) return 'unprobed';
   if (!isGood(sample)) return sample.failure === 'throttled' ? 'probe_failed' : sample.failure;
   if (sample.syncing) return 'syncing';
-  if (result.suspectAbove !== null && sample.head.number > result.suspectAbove) return 'suspect';
+  if (sample.lonely) return 'no_peers';
+  const { suspectAbove } = result;
+  if (suspectAbove !== null && sample.head !== null && sample.head.number > suspectAbove) return 'suspect';
   if (result.standing.has(id) && lagBlocks !== 0) return 'stalled';
   return lagBlocks !== null && lagBlocks > maxLagBlocks ? 'lagging' : null;
 }

@@ -15,7 +15,7 @@ import {
 import { type CycleEnd, createCycle } from './cycle.ts';
 import { createFetchers } from './fetchers.ts';
 import { type HeldLease, keepLease } from './lease.ts';
-import type { Sample } from './samples.ts';
+import type { NodeFacts, Sample } from './samples.ts';
 import type { Metrics, NetworkStatus } from './status.ts';
 
 /** What the configuration says of a network; replaced when it changes. */
@@ -57,6 +57,7 @@ export interface Runner {
 export function runNetwork(options: RunnerOptions): Runner {
   const { network, instance, resolver, log, metrics } = options;
   const details = new Map<string, string>();
+  const facts = new Map<string, NodeFacts>();
   let present = begin(options);
   let lease: Lease | null = null;
   let ranking: Ranking | null = null;
@@ -96,14 +97,18 @@ export function runNetwork(options: RunnerOptions): Runner {
 
   function onSample(upstream: string, sample: Sample, durationMs: number): void {
     metrics.probed(network, upstream, sample.failure, durationMs);
-    if (sample.failure === null) details.delete(upstream);
-    else details.set(upstream, sample.detail);
+    if (sample.failure !== null) {
+      details.set(upstream, sample.detail);
+      return;
+    }
+    details.delete(upstream);
+    if (sample.facts) facts.set(upstream, sample.facts);
   }
 
   function onPublished(published: Ranking): void {
     ranking = published;
     const ids = new Set(published.upstreams.map(({ id }) => id));
-    for (const id of details.keys()) if (!ids.has(id)) details.delete(id);
+    for (const told of [details, facts]) for (const id of told.keys()) if (!ids.has(id)) told.delete(id);
     publishedCount++;
     metrics.published(network, published);
   }
@@ -131,7 +136,7 @@ export function runNetwork(options: RunnerOptions): Runner {
       epoch: lease?.epoch ?? null,
       publishedCount,
       fencedCount,
-      ...(ranking && shownOf(ranking, details)),
+      ...(ranking && shownOf(ranking, details, facts)),
     }),
     reconfigure(next) {
       const { over, names, fetchers } = present;
@@ -170,6 +175,7 @@ export function emptyStatus(network: string, config: NetworkConfig): NetworkStat
 function shownOf(
   { seq, identity, head, finalized, blockIntervalMs, generatedAt, upstreams }: Ranking,
   details: ReadonlyMap<string, string>,
+  facts: ReadonlyMap<string, NodeFacts>,
 ): Partial<NetworkStatus> {
   return {
     seq,
@@ -178,8 +184,10 @@ function shownOf(
     finalized,
     blockIntervalMs,
     generatedAt,
-    upstreams: upstreams.map(({ head, finalized: _finalized, ...shown }) => ({
+    upstreams: upstreams.map(({ head, finalized: _finalized, restartedAt = null, ...shown }) => ({
       ...shown,
+      restartedAt,
+      facts: facts.get(shown.id) ?? null,
       headNumber: head?.number ?? null,
       detail: details.get(shown.id) ?? null,
     })),

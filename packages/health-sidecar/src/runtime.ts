@@ -14,7 +14,8 @@ export interface Tls {
 export interface FetchInit {
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
+  /** None with GET. */
+  readonly body?: string;
   readonly signal: AbortSignal;
 }
 

@@ -87,3 +87,28 @@ test('SQ-06: the latency that counts is that of many probes: one slow answer doe
   const fast = [1, 2, 3, 4, 5].map((at) => good(at, 1, { latencyMs: 10 }));
   expect(latencyPercentile(windowOf(...fast, good(6, 1, { latencyMs: 900 })), 50)).toBe(10);
 });
+
+describe('an upstream without a head', () => {
+  test('keeps what was known of the head before, and what it says of itself', () => {
+    const window = windowOf(good(1, 100), good(2, 0, { head: null, identity: 'other' }));
+    expect(window).toMatchObject({ headNumber: 100, standsSince: 1, moves: [], identity: 'other' });
+    expect(currentSample(window, 0)).toMatchObject({ sampledAt: 2 });
+  });
+});
+
+describe('an uptime', () => {
+  const up = (sampledAt: number, uptimeS?: number) =>
+    good(sampledAt, 0, { head: null, ...(uptimeS !== undefined && { uptimeS }) });
+
+  test.each([
+    { name: 'that rises', samples: [up(1, 5), up(2, 6)], restartedAt: null },
+    { name: 'that is the first', samples: [up(1), up(2, 6)], restartedAt: null },
+    { name: 'that goes back', samples: [up(1, 5), up(2, 0)], restartedAt: 2 },
+    { name: 'that went back and rises again', samples: [up(1, 5), up(2, 0), up(3, 1)], restartedAt: 2 },
+    { name: 'that goes back over a failure', samples: [up(1, 5), failed(2), up(3, 1)], restartedAt: 3 },
+    { name: 'that is not always told', samples: [up(1, 5), up(2), up(3, 4)], restartedAt: 3 },
+    { name: 'that goes back twice', samples: [up(1, 5), up(2, 3), up(3, 1)], restartedAt: 3 },
+  ])('$name tells when it was restarted last', ({ samples, restartedAt }) => {
+    expect(windowOf(...samples).restartedAt).toBe(restartedAt);
+  });
+});

@@ -2,6 +2,9 @@
 // Must not know: other upstreams, how a probe is made.
 import type { Head, Reason } from '@rpc-balancer/shared';
 
+/** What an upstream says of its software, for people: redacted and cut by the probe. */
+export type NodeFacts = Readonly<Record<string, string | number>>;
+
 /** Why a probe gave no head. `throttled`: the node is well but asked us to come less often. */
 export type ProbeFailure =
   | Extract<Reason, 'unreachable' | 'probe_timeout' | 'unauthorized' | 'probe_failed'>
@@ -15,8 +18,15 @@ export interface GoodSample {
   /** What the upstream says it is; null when it does not support the question. */
   readonly identity: string | null;
   readonly syncing: boolean;
-  readonly head: Head;
+  /** Null where a network has no heads. */
+  readonly head: Head | null;
   readonly finalized: number | null;
+  /** It should have peers and has none; absent where the protocol does not say. */
+  readonly lonely?: boolean;
+  /** How long it has run, where it says so. */
+  readonly uptimeS?: number;
+  /** Absent when it was not asked. */
+  readonly facts?: NodeFacts;
 }
 
 export interface FailedSample {
@@ -39,6 +49,9 @@ export interface SampleWindow {
   readonly standsSince: number | null;
   /** When the head moved the last two times. The first sight of it is no move. */
   readonly moves: readonly number[];
+  readonly uptimeS: number | null;
+  /** When its uptime was seen to have gone back, epoch ms. */
+  readonly restartedAt: number | null;
 }
 
 /** Two minutes at the default interval: enough for a p95, short enough to forget a bad spell. */
@@ -50,17 +63,24 @@ export const emptyWindow: SampleWindow = {
   headNumber: null,
   standsSince: null,
   moves: [],
+  uptimeS: null,
+  restartedAt: null,
 };
 
 export function addSample(window: SampleWindow, sample: Sample): SampleWindow {
   const samples = [...window.samples, sample].slice(-SAMPLES_MAX);
   if (sample.failure !== null) return { ...window, samples };
-  const { number } = sample.head;
   const identity = sample.identity ?? window.identity;
-  if (window.headNumber === number) return { ...window, samples, identity };
-  const { sampledAt } = sample;
+  const heard = { ...window, samples, identity, ...uptimeAfter(window, sample) };
+  const { head, sampledAt } = sample;
+  if (head === null || window.headNumber === head.number) return heard;
   const moves = window.headNumber === null ? [] : [...window.moves, sampledAt].slice(-2);
-  return { samples, identity, headNumber: number, standsSince: sampledAt, moves };
+  return { ...heard, headNumber: head.number, standsSince: sampledAt, moves };
+}
+
+function uptimeAfter({ uptimeS: before, restartedAt }: SampleWindow, { uptimeS, sampledAt }: GoodSample) {
+  if (uptimeS === undefined) return {};
+  return { uptimeS, restartedAt: before !== null && uptimeS < before ? sampledAt : restartedAt };
 }
 
 /**

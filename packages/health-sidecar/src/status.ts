@@ -3,6 +3,7 @@
 import type { Lease, Ranking, Reason, StoreHealth } from '@rpc-balancer/shared';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { serve } from 'srvx';
+import type { NodeFacts } from './samples.ts';
 
 export interface UpstreamStatus {
   readonly id: string;
@@ -15,6 +16,10 @@ export interface UpstreamStatus {
   readonly latencyP95Ms: number | null;
   readonly errorRatio: number;
   readonly score: number;
+  /** When its uptime was seen to have gone back, epoch ms; null where it was not, or is not told. */
+  readonly restartedAt: number | null;
+  /** What it says of its software; null until it said something. */
+  readonly facts: NodeFacts | null;
 }
 
 export interface NetworkStatus {

@@ -1,5 +1,4 @@
 // Decides: whether one probe of one upstream finds the right sample, over real sockets.
-import { redactorOf, validateConfig } from '@rpc-balancer/shared';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import {
   type FakeNode,
@@ -8,36 +7,12 @@ import {
   startFakeNode,
 } from '../../../test/kit/fake-node.ts';
 import { freePort } from '../../../test/kit/ports.ts';
-import { probeEvm } from '../src/probes/evm.ts';
-import { createFetcher, monotonicNow } from '../src/runtime.ts';
-import type { Sample } from '../src/samples.ts';
+import { probe } from './probing.ts';
 
 async function startNode(options: FakeNodeOptions = {}): Promise<FakeNode> {
   const node = await startFakeNode({ head: 100, ...options });
   onTestFinished(() => node.stop());
   return node;
-}
-
-interface Upstream {
-  readonly url: string;
-  /** A FakeNode has none. */
-  readonly headers?: Readonly<Record<string, string>>;
-}
-
-async function probe(
-  { url, headers = {} }: Upstream,
-  { attempts = 1, timeoutMs = 300 } = {},
-): Promise<Sample> {
-  const config = validateConfig({ networks: { main: { upstreams: [{ id: 'a', url, headers }] } } });
-  const configured = config.networks.main?.upstreams[0];
-  if (configured === undefined) throw new TypeError('the upstream was named in the line above');
-  const fetcher = await createFetcher();
-  onTestFinished(() => fetcher.close());
-  return probeEvm(configured, {
-    ...{ fetcher, attempts, timeoutMs, now: monotonicNow, redact: redactorOf(config) },
-    signal: new AbortController().signal,
-    pause: async () => {},
-  });
 }
 
 test('SQ-06: a healthy upstream gives its identity, head, finality and latency', async () => {

@@ -16,6 +16,7 @@ export {
 } from './config/network.ts';
 export { parseConfig, validateConfig } from './config/parse.ts';
 export type { Problem } from './config/problems.ts';
+export type { ProtocolName } from './config/protocol.ts';
 export type { RedisConfig } from './config/redis.ts';
 export { type Config, type ConfigInput, RESERVED_NAMES } from './config/schema.ts';
 export { createLiveRedactor, type LiveRedactor, redactConfig, redactorOf } from './config/secrets.ts';

@@ -1,6 +1,6 @@
 // Decides: whether upstreams may come and go without a trace in those that stay.
 import { expect, test } from 'vitest';
-import { configOf, memberOf, picked, unprobed, wantedOf } from '../../test/members.ts';
+import { configOf, memberOf, picked, probed, rank, unprobed, wantedOf } from '../../test/members.ts';
 import { recordFailure } from './ejection.ts';
 import { reasonsNow, replaceMembers } from './network-state.ts';
 import { preview } from './pick.ts';
@@ -38,4 +38,19 @@ test('the one winner that is gone leaves its place to the first, as is foretold'
   replaceMembers(state, upstreamsOf('c', 'b'));
   expect(preview(state, WANTED, NOW, () => 0)).toMatchObject({ id: 'c' });
   expect(picked(state, NOW)?.id).toBe('c');
+});
+
+test('an upstream that was restarted between two rankings begins its slow start, and one that was so before does not', () => {
+  const state = probed([{}, {}], [null, null], NOW, { protocol: 'http', slowStart: '1m' });
+  rank(state, [{ restartedAt: NOW - 1000 }, {}], NOW + 1);
+  expect(state.members.map(({ recoveredAt }) => recoveredAt)).toEqual([NOW + 1, 0]);
+  rank(state, [{ restartedAt: NOW - 1000 }, {}], NOW + 2);
+  rank(state, [{}, {}], NOW + 3);
+  expect(state.members.map(({ recoveredAt }) => recoveredAt)).toEqual([NOW + 1, 0]);
+});
+
+test('a replica that starts after the restart of an upstream knows nothing to wait for', () => {
+  const state = unprobed([{}], { protocol: 'http', slowStart: '1m' });
+  rank(state, [{ restartedAt: NOW - 1000 }], NOW);
+  expect(memberOf(state, 0).recoveredAt).toBe(0);
 });

@@ -13,7 +13,7 @@ import { Heads, type HeadsOptions } from './heads.ts';
 import { type Changes, createMember, isFull, type Member, reconfigureMember } from './member.ts';
 import { RecentWrites } from './recent-writes.ts';
 import { type HealthRules, healthRulesOf } from './rules.ts';
-import { isStale, probedReason, type Snapshot } from './snapshot.ts';
+import { isStale, probedReason, type Snapshot, wasRestarted } from './snapshot.ts';
 
 /** Who may be picked, worked out by standing.ts. */
 export interface Standing {
@@ -119,6 +119,8 @@ function headsOptionsOf({ maxLagBlocks, probe }: NetworkConfig): HeadsOptions {
 }
 
 export function adoptSnapshot(state: NetworkState, snapshot: Snapshot): void {
+  for (const member of state.members)
+    if (wasRestarted(state.snapshot, snapshot, member.id)) member.recoveredAt = snapshot.acceptedAt;
   state.snapshot = snapshot;
   state.changes.count++;
   state.heads.read(snapshot);

@@ -34,6 +34,13 @@ export function isStale(snapshot: Snapshot, now: number, maxAgeMs: number): bool
   return now - snapshot.acceptedAt > maxAgeMs;
 }
 
+/** Whether an upstream was restarted between two snapshots, so that its caches are cold although it was never away. */
+export function wasRestarted(previous: Snapshot | null, next: Snapshot, id: string): boolean {
+  const before = previous?.upstreams.get(id);
+  const restartedAt = next.upstreams.get(id)?.restartedAt;
+  return before !== undefined && restartedAt !== undefined && restartedAt !== before.restartedAt;
+}
+
 /** Verdicts of the sidecar that a gateway's own success outweighs: its network may be broken, not the node's. */
 const OUTWEIGHED: ReadonlySet<Reason> = new Set(['unreachable', 'probe_timeout', 'probe_failed']);
 

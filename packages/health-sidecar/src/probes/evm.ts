@@ -1,10 +1,10 @@
 // Decides: what one probe asks an EVM upstream, and which sample its answers make.
 // Must not know: other upstreams, the network's head, when the next probe is.
 import type { Head, UpstreamConfig } from '@rpc-balancer/shared';
-import type { FailedSample, GoodSample, Sample } from '../samples.ts';
-import { type Answer, createCall, isRecord, type ProbeContext } from './call.ts';
-
-type FailedAnswer = Extract<Answer, { kind: 'failed' }>;
+import type { GoodSample, Sample } from '../samples.ts';
+import { type Answer, createCall, firstFailure, nonsense } from './call.ts';
+import type { ProbeContext, Protocol } from './protocol.ts';
+import { hashOf, isQuantity, isRecord, quantityOf } from './values.ts';
 
 interface Answers {
   readonly chainId: Answer;
@@ -14,22 +14,10 @@ interface Answers {
   readonly finalized: Answer;
 }
 
-/** A lost packet or a restarting node is back by then; a dead one is not waited for long. */
-const RETRY_PAUSE_MS = 100;
-
 /** The two calls for the head may be answered around a new block; further apart the node contradicts itself. */
 const SAME_HEAD_BLOCKS = 2;
 
-/** Probes until an answer is definite or the attempts are used up. It never rejects. */
-export async function probeEvm(upstream: UpstreamConfig, context: ProbeContext): Promise<Sample> {
-  for (let attempt = 1; ; attempt++) {
-    const sample = await probeOnce(upstream, context);
-    const definite =
-      sample.failure === null || sample.failure === 'unauthorized' || sample.failure === 'throttled';
-    if (definite || attempt >= context.attempts || context.signal.aborted) return sample;
-    await context.pause(RETRY_PAUSE_MS * attempt);
-  }
-}
+export const evm: Protocol = { probeOnce };
 
 async function probeOnce(upstream: UpstreamConfig, context: ProbeContext): Promise<Sample> {
   const call = createCall(upstream, context);
@@ -42,16 +30,11 @@ async function probeOnce(upstream: UpstreamConfig, context: ProbeContext): Promi
   ]);
   const answers = { chainId, syncing, blockNumber, latest, finalized };
   const sampledAt = context.now();
-  const failed = firstFailure(answers);
+  const required = [blockNumber, latest];
+  // Finality is never worth a failed probe.
+  const failed = firstFailure(required, [chainId, syncing]);
   if (failed) return { failure: failed.failure, detail: failed.detail, sampledAt };
-  return { ...(goodSample(answers) ?? nonsense(answers)), sampledAt };
-}
-
-/** The head is required; elsewhere a refusal is as good as "not supported". Finality is never worth a failed probe. */
-function firstFailure({ chainId, syncing, blockNumber, latest }: Answers): FailedAnswer | undefined {
-  const required = [blockNumber, latest].find(isFailed);
-  const optional = [chainId, syncing].filter(isFailed).find(({ failure }) => failure !== 'unauthorized');
-  return required ?? optional;
+  return { ...(goodSample(answers) ?? nonsense(required)), sampledAt };
 }
 
 function goodSample(answers: Answers): Omit<GoodSample, 'sampledAt'> | null {
@@ -64,11 +47,6 @@ function goodSample(answers: Answers): Omit<GoodSample, 'sampledAt'> | null {
   const timed = blockNumber.kind === 'result' ? blockNumber : latest;
   const latencyMs = timed.kind === 'result' ? timed.latencyMs : 0;
   return { failure: null, latencyMs, identity, syncing, head, finalized: finalizedOf(answers.finalized) };
-}
-
-function nonsense(answers: Answers): Omit<FailedSample, 'sampledAt'> {
-  const refused = [answers.blockNumber, answers.latest].find((answer) => answer.kind === 'unsupported');
-  return { failure: 'probe_failed', detail: refused?.detail ?? 'an answer is not what the method answers' };
 }
 
 /** Number, hash and time of the header; of two numbers that contradict each other the higher, which others can judge. */
@@ -87,8 +65,7 @@ function headerOf(value: unknown): Head | null {
   const number = isRecord(value) ? quantityOf(value.number) : null;
   if (!isRecord(value) || number === null) return null;
   const seconds = quantityOf(value.timestamp);
-  const hash = typeof value.hash === 'string' && /^0x[0-9a-f]{1,64}$/i.test(value.hash) ? value.hash : null;
-  return { number, hash, headerAt: seconds === null ? null : seconds * 1000 };
+  return { number, hash: hashOf(value.hash), headerAt: seconds === null ? null : seconds * 1000 };
 }
 
 function finalizedOf(answer: Answer): number | null {
@@ -104,18 +81,4 @@ function syncingOf(answer: Answer): boolean | null {
 
 function identityOf(value: unknown): string | null {
   return isQuantity(value) ? BigInt(value).toString() : null;
-}
-
-function quantityOf(value: unknown): number | null {
-  const number = isQuantity(value) ? Number(value) : Number.NaN;
-  return Number.isSafeInteger(number) ? number : null;
-}
-
-/** At most 256 bits, as the Ethereum API defines quantities. */
-function isQuantity(value: unknown): value is string {
-  return typeof value === 'string' && /^0x[0-9a-f]{1,64}$/i.test(value);
-}
-
-function isFailed(answer: Answer): answer is FailedAnswer {
-  return answer.kind === 'failed';
 }

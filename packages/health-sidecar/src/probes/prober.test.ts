@@ -29,6 +29,7 @@ function upstreamsOf(...ids: readonly string[]): LocatedUpstream[] {
 function proberOf(fetcherOf: ProberOptions['fetcherOf']) {
   const sampled: string[] = [];
   const prober = createProber({
+    config: { protocol: 'evm' },
     probe: probeOf(),
     fetcherOf,
     signal: new AbortController().signal,

@@ -1,11 +1,18 @@
 // Decides: which upstreams of a network are probed now, and keeps what the probes found.
 // Must not know: what follows from a sample, who may publish, how long a round is waited for.
-import { foreignText, type LocatedUpstream, type ProbeConfig } from '@rpc-balancer/shared';
+import {
+  foreignText,
+  type LocatedUpstream,
+  type NetworkConfig,
+  type ProbeConfig,
+} from '@rpc-balancer/shared';
 import { errorText, type Fetcher } from '../runtime.ts';
 import { addSample, emptyWindow, type Sample, type SampleWindow } from '../samples.ts';
-import { probeEvm } from './evm.ts';
+import { probeUpstream } from './attempts.ts';
+import { PROTOCOLS } from './protocols.ts';
 
 export interface ProberOptions {
+  readonly config: Pick<NetworkConfig, 'protocol'>;
   readonly probe: ProbeConfig;
   readonly fetcherOf: (upstream: LocatedUpstream) => Promise<Fetcher>;
   readonly signal: AbortSignal;
@@ -40,11 +47,15 @@ export interface Prober {
 /** A round begins a little early or late; a probe that is due within this share of the interval is due. */
 const DUE_RATIO = 0.5;
 
+/** A runtime upgrade is seen within minutes, and the list of methods is long. */
+const DESCRIBE_EVERY_MS = 600_000;
+
 export function createProber(options: ProberOptions): Prober {
   const { now, probe, signal } = options;
   const windows = new Map<string, SampleWindow>();
   const running = new Map<string, Promise<void>>();
   const lastStartedAt = new Map<string, number>();
+  const describedAt = new Map<string, number>();
 
   function isDue({ id }: LocatedUpstream): boolean {
     const startedAt = lastStartedAt.get(id);
@@ -53,6 +64,7 @@ export function createProber(options: ProberOptions): Prober {
 
   function forget(id: string): void {
     lastStartedAt.delete(id);
+    describedAt.delete(id);
     windows.delete(id);
   }
 
@@ -62,6 +74,7 @@ export function createProber(options: ProberOptions): Prober {
     running.delete(upstream.id);
     // A probe that we ended ourselves says nothing about the upstream, and one that is gone is nobody's any more.
     if (signal.aborted || !lastStartedAt.has(upstream.id)) return;
+    if (sample.failure === null && sample.facts) describedAt.set(upstream.id, startedAt);
     windows.set(upstream.id, addSample(windows.get(upstream.id) ?? emptyWindow, sample));
     options.onSample(upstream.id, sample, now() - startedAt);
   }
@@ -69,8 +82,10 @@ export function createProber(options: ProberOptions): Prober {
   async function sampleOf(upstream: LocatedUpstream): Promise<Sample> {
     try {
       const fetcher = await options.fetcherOf(upstream);
-      const { timeout: timeoutMs, attempts } = probe;
-      return await probeEvm(upstream, { ...options, fetcher, timeoutMs, attempts });
+      const describe =
+        now() - (describedAt.get(upstream.id) ?? Number.NEGATIVE_INFINITY) >= DESCRIBE_EVERY_MS;
+      const protocol = PROTOCOLS[options.config.protocol];
+      return await probeUpstream(protocol, upstream, { ...options, fetcher, describe });
     } catch (error) {
       // Such as a certificate that the runtime cannot read.
       const detail = foreignText(options.redact(errorText(error)));

@@ -65,7 +65,7 @@ export const probeSchema = section({
     .record(pointer(), scalar())
     .refine((all) => Object.keys(all).length <= POINTERS_MAX, `expected at most ${POINTERS_MAX} pointers`)
     .optional(),
-  /** Where an upstream of an http network says its height; without a path, in the answer to the probe itself. */
+  /** Where an upstream of an http network says its head; without a path, in the answer to the probe itself. */
   head: offOr(section({ path: requestPath().optional(), pointer: pointer() })).optional(),
 });
 

@@ -35,6 +35,8 @@ const rankedSchema = z.object({
   errorRatio: z.number().min(0).max(1),
   /** 0 to 1, higher is better; 0 with a reason. */
   score: z.number().min(0).max(1),
+  /** When it was seen to have been restarted, epoch ms. Absent where that is not told, as in documents of before. */
+  restartedAt: instant.optional(),
 });
 
 const networkHeadSchema = z.object({

@@ -1,0 +1,48 @@
+// Decides: what one probe asks a CometBFT upstream, and which sample its answer makes.
+// Must not know: other upstreams, the network's head, when the next probe is.
+import { foreignText, type UpstreamConfig } from '@rpc-balancer/shared';
+import type { GoodSample, Sample } from '../samples.ts';
+import { type Answer, createCall, createUriCall, nonsense } from './call.ts';
+import type { ProbeContext, Protocol } from './protocol.ts';
+import { decimalOf, hashOf, instantOf, isRecord } from './values.ts';
+
+/** MaxChainIDLen of CometBFT. */
+const CHAIN_ID_CHARS_MAX = 50;
+
+export const cometbft: Protocol = { probeOnce };
+
+async function probeOnce(upstream: UpstreamConfig, context: ProbeContext): Promise<Sample> {
+  const answer = await status(upstream, context);
+  const sampledAt = context.now();
+  if (answer.kind === 'failed') return { failure: answer.failure, detail: answer.detail, sampledAt };
+  return { ...(goodSample(answer, context) ?? nonsense([answer])), sampledAt };
+}
+
+/** As JSON-RPC; what lets no POST through is asked by its URI, and is believed to be broken if that fails, too. */
+async function status(upstream: UpstreamConfig, context: ProbeContext): Promise<Answer> {
+  const posted = await createCall(upstream, context)('status', []);
+  const isAnswered = posted.kind !== 'failed' || posted.failure !== 'probe_failed';
+  return isAnswered || context.signal.aborted ? posted : createUriCall(upstream, context)('status');
+}
+
+function goodSample(answer: Answer, { redact }: ProbeContext): Omit<GoodSample, 'sampledAt'> | null {
+  if (answer.kind !== 'result' || !isRecord(answer.value)) return null;
+  const { node_info: node, sync_info: sync } = answer.value;
+  if (!isRecord(node) || !isRecord(sync) || typeof sync.catching_up !== 'boolean') return null;
+  const number = decimalOf(sync.latest_block_height);
+  const { network, version } = node;
+  if (number === null || typeof network !== 'string' || network.length > CHAIN_ID_CHARS_MAX) return null;
+  return {
+    failure: null,
+    latencyMs: answer.latencyMs,
+    identity: network,
+    syncing: sync.catching_up,
+    head: {
+      number,
+      hash: hashOf(sync.latest_block_hash),
+      headerAt: instantOf(sync.latest_block_time),
+    },
+    finalized: number, // A block of CometBFT is final when it is there.
+    ...(typeof version === 'string' && { facts: { version: foreignText(redact(version)) } }),
+  };
+}

@@ -1,0 +1,39 @@
+// Decides: how these tests probe one upstream once, as the configuration says.
+import { type ProtocolName, redactorOf, validateConfig } from '@rpc-balancer/shared';
+import { onTestFinished } from 'vitest';
+import { probeUpstream } from '../src/probes/attempts.ts';
+import { PROTOCOLS } from '../src/probes/protocols.ts';
+import { createFetcher, type Fetcher, monotonicNow } from '../src/runtime.ts';
+import type { Sample } from '../src/samples.ts';
+
+export interface Upstream {
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface Probing {
+  readonly protocol?: ProtocolName;
+  readonly attempts?: number;
+  readonly timeoutMs?: number;
+  readonly describe?: boolean;
+  /** Further keys of the probe, for http. */
+  readonly keys?: Readonly<Record<string, unknown>>;
+  /** Over real sockets unless another is given. */
+  readonly fetcher?: Fetcher;
+}
+
+export async function probe({ url, headers = {} }: Upstream, probing: Probing = {}): Promise<Sample> {
+  const { protocol = 'evm', attempts = 1, timeoutMs = 300, describe = false, keys = {} } = probing;
+  const upstreams = [{ id: 'a', url, headers }];
+  const network = { protocol, probe: { attempts, timeout: timeoutMs, ...keys }, upstreams };
+  const config = validateConfig({ networks: { main: network } });
+  const { main } = config.networks;
+  if (!main?.probe || !main.upstreams[0]) throw new TypeError('the upstream was named in the lines above');
+  const fetcher = probing.fetcher ?? (await createFetcher());
+  if (!probing.fetcher) onTestFinished(() => fetcher.close());
+  return probeUpstream(PROTOCOLS[protocol], main.upstreams[0], {
+    ...{ probe: main.probe, fetcher, now: monotonicNow, redact: redactorOf(config), describe },
+    signal: new AbortController().signal,
+    pause: async () => {},
+  });
+}
