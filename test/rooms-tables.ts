@@ -162,6 +162,7 @@ export const KNOWLEDGE: readonly Knowledge[] = [
     rooms: [
       ...['shared/src/errors.ts', 'shared/src/jsonrpc.ts'],
       ...['gateway-plugin/src/upstream/outcome.ts', 'gateway-plugin/src/upstream/nginx-outcome.ts'],
+      'gateway-plugin/src/upstream/node-error.ts',
       // What a probe makes of an answer, and the statuses of our own pages.
       ...['health-sidecar/src/probes/exchange.ts', 'health-sidecar/src/probes/call.ts'],
       ...['health-sidecar/src/status.ts', 'gateway-plugin/src/observe/ops.ts'],

@@ -56,6 +56,7 @@ test('explain says of every upstream why a call would not go there, and who woul
     network: 'net',
     method: 'trace_block',
     safety: 'read',
+    traits: { protocol: 'evm', effect: 'read', admin: false, cost: 50 },
     tag: 'trace',
     picked: 'b',
   });

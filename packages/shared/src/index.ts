@@ -39,7 +39,14 @@ export {
 } from './jsonrpc.ts';
 export type { Log, LogMethod } from './log.ts';
 export type { NamedBlock } from './protocols/blocks.ts';
-export { createGlobTable, createSafetyOf, type MethodRules, type Safety } from './protocols/methods.ts';
+export {
+  createGlobTable,
+  createSafetyOf,
+  type MethodRules,
+  type MethodTraits,
+  type Safety,
+  traitsOf,
+} from './protocols/methods.ts';
 export { type ChainView, chainView } from './protocols/view.ts';
 export { subjectIn } from './protocols/writes.ts';
 export { isHard, REASONS, type Reason, type ReasonKind } from './reasons.ts';

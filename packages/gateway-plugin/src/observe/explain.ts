@@ -1,6 +1,6 @@
 // Decides: how it is told which upstream a call would go to, and why each of the others would not get it.
 // Must not know: HTTP. It asks the same `pick` as the data path, on a copy, so that it cannot say anything else.
-import { chainView, type Reason, type Tier } from '@rpc-balancer/shared';
+import { chainView, type MethodTraits, type Reason, type Tier, traitsOf } from '@rpc-balancer/shared';
 import { behindOf, needOf } from '../balance/blocks.ts';
 import { loadOf } from '../balance/member.ts';
 import { isRefusal, preview, reasonsFor, type Wanted } from '../balance/pick.ts';
@@ -33,6 +33,8 @@ export interface Explanation {
   readonly method: string;
   /** Whether it may be repeated elsewhere: `read`, `write` or `unknown`. */
   readonly safety: string;
+  /** What the tables say of it, before the network's own `methods` rules. */
+  readonly traits: MethodTraits;
   readonly strategy: string;
   /** The tag that the method wants of an upstream. */
   readonly tag: string | null;
@@ -63,6 +65,7 @@ export function explain(network: Network, { method, params }: ExplainedCall, now
     network: name,
     method,
     safety: safetyOf(method),
+    traits: traitsOf(method),
     strategy: state.strategy,
     tag: wanted.tag,
     picked: isRefusal(found) ? null : found.id,

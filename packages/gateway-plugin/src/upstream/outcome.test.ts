@@ -5,6 +5,7 @@ import {
   ANSWERED,
   CUT,
   goesOn,
+  judgeBatchRefusal,
   judgeEnvelope,
   judgeNoJsonRpc,
   judgeNotification,
@@ -229,6 +230,10 @@ describe('errors of nodes', () => {
       { code: 4001, message: 'whatever comes in the future' },
       { code: -32005, message: 'query returned more than 10000 results' },
       { code: -32005, message: 'block range is too wide' },
+      { code: 1010, message: 'Invalid Transaction', data: 'Transaction is outdated' },
+      { code: 1013, message: 'Transaction is already imported' },
+      { code: 4002, message: 'count exceeds maximum value. value: 2000, max: 1000' },
+      { code: -32602, message: 'Invalid params', data: 'error converting json params to arguments' },
     ];
     for (const error of errors) expect(ofError(error), error.message).toBe(ANSWERED);
   });
@@ -251,11 +256,46 @@ describe('errors of nodes', () => {
     });
   });
 
+  test('a method that a node was told not to serve is remembered as one that it has not got', () => {
+    const errors = [
+      { code: -32601, message: 'RPC call is unsafe to be called externally' },
+      { code: -32603, message: 'Internal error', data: 'transaction indexing is disabled' },
+      { code: -32603, message: 'Internal error', data: 'block indexing is disabled' },
+    ];
+    for (const error of errors)
+      expect(ofError(error), error.data).toMatchObject({ outcome: 'unable', lacks: 'method' });
+  });
+
+  test('a batch that a node does not take was not read, and is no limit', () => {
+    const errors = [
+      { code: -32005, message: 'Batched requests are not supported by this server' },
+      { code: -32010, message: 'The batch request was too large' },
+      { code: -32600, message: 'Invalid Request', data: 'batch request exceeds maximum (10)' },
+    ];
+    for (const error of errors) {
+      const body = Buffer.from(`{"jsonrpc":"2.0","id":null,"error":${JSON.stringify(error)}}`);
+      const envelope = readAnswer(body, false);
+      expect(envelope && judgeBatchRefusal(body, envelope, null), error.message).toMatchObject({
+        outcome: 'unable',
+        nothingRan: true,
+      });
+    }
+  });
+
+  test('a transaction that a CometBFT node has not got, said with status 500, is worth one second opinion', () => {
+    expect(judgeTransport(answered(500), NOW)).toBeNull();
+    const error = { code: -32603, message: 'Internal error', data: 'tx (0A1B) not found' };
+    expect(ofError(error)?.outcome).toBe('internal');
+  });
+
   test('limits are refusals whichever code says them', () => {
     expect(ofError({ code: -32005, message: 'daily request count exceeded' })?.outcome).toBe('throttled');
-    expect(ofError({ code: 429, message: 'Your app has exceeded its compute units' })?.outcome).toBe(
-      'throttled',
-    );
+    const others = [
+      { code: 429, message: 'Your app has exceeded its compute units' },
+      { code: -32999, message: 'RPC rate limit exceeded' },
+      { code: -32009, message: 'Server is busy, try again later' },
+    ];
+    for (const error of others) expect(ofError(error)?.outcome, error.message).toBe('throttled');
   });
 
   test('every wording of missing history or a missing block sends a read elsewhere', () => {
@@ -272,6 +312,9 @@ describe('errors of nodes', () => {
       'No state available for block 5',
       'BlockOutOfRangeError: block height is 5 but requested was 9',
       'requested data is in ancient data store',
+      'Client error: UnknownBlock: State already discarded for 0x5a3f',
+      'Client error: UnknownBlock: Header was not found in the database: 0x5a3f',
+      'Client error: Api called for an unknown Block: State already discarded for BlockId::Hash(0x5a3f)',
     ];
     for (const message of texts) {
       expect(ofError({ code: -32000, message }), message).toMatchObject({
@@ -280,6 +323,20 @@ describe('errors of nodes', () => {
       });
     }
     expect(ofError({ code: -32603, message: 'x', data: 'header not found' })?.outcome).toBe('unable');
+    const data = [
+      'height 5 is not available, lowest height is 100',
+      'height 105 must be less than or equal to the current blockchain height 104',
+      "min height 105 can't be greater than max height 104",
+      'could not find results for height #5',
+      'could not find consensus params for height #5',
+      "couldn't find validators at height 5 (height 5 was originally requested): value retrieved from db is empty",
+      'node is not persisting finalize block responses',
+    ];
+    for (const text of data)
+      expect(ofError({ code: -32603, message: 'Internal error', data: text }), text).toMatchObject({
+        outcome: 'unable',
+        lacks: 'history',
+      });
   });
 
   test('an internal error without a revert is worth one second opinion', () => {

@@ -1,7 +1,8 @@
 // Decides: what an attempt's reply means: does it count against the upstream, may the request go elsewhere, or is it the answer.
-// Must not know: which upstream, how many attempts are left. The one place that compares statuses, codes and foreign texts.
+// Must not know: which upstream, how many attempts are left, the words of nodes. The one place that compares statuses.
 import { type Envelope, endsAt, readEnvelope, type Safety, type Span } from '@rpc-balancer/shared';
 import type { Reply } from './dispatch.ts';
+import { isBatchUnread, meaningOf, readError } from './node-error.ts';
 
 export type Outcome =
   | 'answered'
@@ -149,11 +150,6 @@ export function isNull(body: Uint8Array, span: Span): boolean {
   return body[span.start] === 0x6e;
 }
 
-interface NodeError {
-  readonly code: number;
-  readonly text: string;
-}
-
 /**
  * Judges one JSON-RPC answer. `null`: its error is none, so it is no JSON-RPC answer.
  * @param waitMs what a Retry-After beside it asks for
@@ -164,37 +160,21 @@ export function judgeEnvelope(body: Uint8Array, envelope: Envelope, waitMs: numb
   if (envelope.error.end === -1) return ANSWERED; // Larger than what is held: hand it on.
   const error = readError(body.subarray(envelope.error.start, envelope.error.end));
   if (error === null) return null;
-  if (error.code === -32601) return verdict('unable', { nothingRan: true, lacks: 'method' });
-  if (isLimit(error)) return verdict('throttled', { retryAfterMs: waitMs });
-  if (isRevert(error)) return ANSWERED;
-  if (LACKS.test(error.text)) return verdict('unable', { lacks: 'history' });
-  return error.code === -32603 ? verdict('internal') : ANSWERED;
-}
-
-function readError(bytes: Uint8Array): NodeError | null {
-  try {
-    const error: unknown = JSON.parse(
-      Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString(),
-    );
-    if (typeof error !== 'object' || error === null || !('code' in error)) return null;
-    const { code, message, data } = error as { code: unknown; message?: unknown; data?: unknown }; // Any JSON object
-    return typeof code === 'number' ? { code, text: `${textOf(message)} ${textOf(data)}` } : null;
-  } catch {
-    return null;
+  switch (meaningOf(error)) {
+    case 'no_method':
+      return verdict('unable', { nothingRan: true, lacks: 'method' });
+    case 'limit':
+      return verdict('throttled', { retryAfterMs: waitMs });
+    case 'switched_off':
+      return verdict('unable', { lacks: 'method' });
+    case 'no_history':
+      return verdict('unable', { lacks: 'history' });
+    case 'internal':
+      return verdict('internal');
+    case 'about_request':
+      return ANSWERED;
   }
 }
-
-/** Texts are looked at as they are, and the texts one level down: "data": {"message": "…"} is how some nodes say it. */
-function textOf(value: unknown): string {
-  if (typeof value === 'string') return value;
-  if (typeof value !== 'object' || value === null) return '';
-  return Object.values(value)
-    .filter((member) => typeof member === 'string')
-    .join(' ');
-}
-
-/** JSON-RPC 2.0 section 5.1: said of a batch that was not read, so that none of its calls ran. */
-const BATCH_UNREAD: ReadonlySet<number> = new Set([-32600, -32700, -32601]);
 
 /** Judges one error object in answer to a whole batch. Unless it says that nothing ran, only reads may go on. */
 export function judgeBatchRefusal(
@@ -204,26 +184,9 @@ export function judgeBatchRefusal(
 ): Verdict | null {
   const error = envelope.error && readError(body.subarray(envelope.error.start, envelope.error.end));
   if (!error) return null; // One result for a whole batch is nobody's answer.
-  if (isLimit(error)) return verdict('throttled', { retryAfterMs: waitMs });
-  return verdict('unable', { nothingRan: BATCH_UNREAD.has(error.code) });
+  if (meaningOf(error) === 'limit') return verdict('throttled', { retryAfterMs: waitMs });
+  return verdict('unable', { nothingRan: isBatchUnread(error) });
 }
-
-/** -32005: EIP-1474 "limit exceeded"; 429 as a code: Alchemy, Infura. -32005 of a range that is too wide is about the request. */
-function isLimit({ code, text }: NodeError): boolean {
-  return (code === -32005 && !/query returned more than|range|results/i.test(text)) || code === 429;
-}
-
-/** EIP-1474 code 3; Frontier and older clients answer -32603 or -32000 to every revert and say so in text or data. */
-function isRevert({ code, text }: NodeError): boolean {
-  return code === 3 || /revert/i.test(text) || /0x08c379a0|0x4e487b71/.test(text);
-}
-
-/**
- * "I have not got that": geth 1.13 "missing trie node", "header not found"; geth 1.14 "historical state … is not available", "state … is not available";
- * erigon 2 and reth 1 "pruned"; anvil 1 "BlockOutOfRangeError"; Nethermind 1.25 "No state available".
- */
-const LACKS =
-  /missing trie node|header not found|unknown block|block not found|state (?:\S+ )?is not available|pruned|history has been|no state available|BlockOutOfRange|ancient data/i;
 
 /** RFC 9110 section 10.2.3: seconds, or a date. */
 export function retryAfterMs(header: string | string[] | undefined, now: number): number | null {

@@ -1,7 +1,8 @@
 // Decides: what answers tell of their upstream's head, and which of them would let the head go back for clients.
 // Must not know: pick, tries. Answers are looked at, never changed.
-import { subjectIn } from '@rpc-balancer/shared';
-import { isSomewhere, rankedHead } from '../balance/blocks.ts';
+import { type NamedBlock, subjectIn } from '@rpc-balancer/shared';
+import { behindOf, isSomewhere, rankedHead } from '../balance/blocks.ts';
+import type { BlockNeed } from '../balance/heads.ts';
 import type { Member } from '../balance/member.ts';
 import type { NetworkState } from '../balance/network-state.ts';
 import type { Call } from './call.ts';
@@ -17,20 +18,30 @@ interface ShownBlock {
 /** Nodes write a block's header first, and number and hash within its first two kilobytes. */
 const LOOKED_AT_BYTES = 4096;
 
+/** CometBFT's `status` has the height under a longer name; in blocks, headers and commits the header's comes first. */
 const PATTERNS = {
   number: /"result"\s*:\s*"(0x[0-9a-f]{1,13})"/i,
   block: /"number"\s*:\s*"(0x[0-9a-f]{1,13})"/i,
+  height: /"(?:latest_block_)?height"\s*:\s*"(\d{1,15})"/,
 } as const;
 const HASH = /"hash"\s*:\s*"(0x[0-9a-f]{64})"/i;
+const RESULT_HASH = /"result"\s*:\s*"(0x[0-9a-f]{64})"/i;
 const NOTHING = /"result"\s*:\s*null/;
 
-function shownIn(answer: Buffer, call: Call): ShownBlock | null {
-  const shown = call.view?.shown;
-  if (!shown) return null;
+function shownIn(answer: Buffer, { view }: Call): ShownBlock | null {
+  if (!view?.shown) return null;
+  const { shown, named } = view;
   const text = answer.toString('latin1', 0, LOOKED_AT_BYTES);
+  if (shown === 'hash') {
+    const hash = RESULT_HASH.exec(text)?.[1];
+    return hash === undefined || named?.number == null
+      ? null
+      : { number: named.number, hash: hash.toLowerCase() };
+  }
   const number = PATTERNS[shown].exec(text)?.[1];
   if (number === undefined) return null;
-  return { number: Number(number), hash: HASH.exec(text)?.[1]?.toLowerCase() ?? null };
+  // Substrate's headers do not repeat the hash that they were asked by.
+  return { number: Number(number), hash: HASH.exec(text)?.[1]?.toLowerCase() ?? named?.hash ?? null };
 }
 
 export interface Answering {
@@ -69,10 +80,21 @@ function isTooLow(answering: Answering, call: Call, answer: Buffer, shown: Shown
   if (!named || !call.view?.shown || !state.monotonicHead || !mayDoBetter(answering)) return false;
   if (named.tag === 'latest' && shown !== null)
     return shown.number < state.heads.mark || shown.number > ceilingOf(state, now);
-  const { number } = named;
-  const isMissing =
-    number !== null && shown === null && NOTHING.test(answer.toString('latin1', 0, LOOKED_AT_BYTES));
-  return isMissing && state.heads.mark > 0 && number <= state.heads.mark;
+  const isMissing = shown === null && NOTHING.test(answer.toString('latin1', 0, LOOKED_AT_BYTES));
+  return isMissing && isExpected(answering, named);
+}
+
+/** Whether a block that a node has not got is one that others have, as far as can be told. */
+function isExpected({ network, member, now }: Answering, { number, hash }: NamedBlock): boolean {
+  const { state } = network;
+  const height = number ?? (hash === null ? null : state.heads.heightOf(hash));
+  if (height !== null) return state.heads.mark > 0 && height <= state.heads.mark;
+  // A hash that nobody has spoken of may well be that of the newest block.
+  return hash !== null && behindOf(state, needOfMark(state), [], now).includes(member);
+}
+
+function needOfMark({ heads }: NetworkState): BlockNeed {
+  return { head: heads.mark, since: 0, finalized: 0, anyTier: true };
 }
 
 function ceilingOf(state: NetworkState, now: number): number {
@@ -83,8 +105,7 @@ function ceilingOf(state: NetworkState, now: number): number {
 function mayDoBetter({ network, member, tried, now, streamed }: Answering): boolean {
   const { state } = network;
   if (!streamed) return state.members.length > 1;
-  const need = { head: state.heads.mark, since: 0, finalized: 0, anyTier: true };
-  return isSomewhere(state, need, [...tried, member], now);
+  return isSomewhere(state, needOfMark(state), [...tried, member], now);
 }
 
 function reopen(
@@ -130,9 +151,7 @@ export function letThrough({ state }: Network, call: Call, answer: Buffer, now: 
 function noteReadBack({ network, member, now }: Answering, call: Call, answer: Buffer): void {
   const { state } = network;
   if (call.view?.raw) {
-    const hash = subjectIn(
-      /"result"\s*:\s*"(0x[0-9a-f]{64})"/i.exec(answer.toString('latin1', 0, LOOKED_AT_BYTES))?.[1] ?? null,
-    );
+    const hash = subjectIn(RESULT_HASH.exec(answer.toString('latin1', 0, LOOKED_AT_BYTES))?.[1] ?? null);
     if (hash === null) return;
     state.writes.note([hash], member.id, state.heads.mark, now);
     network.onWrite({ network, upstream: member.id, hash, raw: call.view.raw });

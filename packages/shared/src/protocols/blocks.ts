@@ -1,6 +1,7 @@
 // Decides: which block a call names, and what its answer tells of the node's head.
 // Must not know: upstreams, or which of them has a block.
-import { EVM_ANSWERS_BLOCK, EVM_ANSWERS_NUMBER, EVM_BLOCK_PARAMS } from './evm-blocks.ts';
+import type { Method, ProtocolTable, Shown } from './table.ts';
+import { knownMethod } from './tables.ts';
 
 /** The moving blocks that a call can name; `earliest` is none, since every node has it or will never have it. */
 export type BlockTag = 'latest' | 'pending' | 'safe' | 'finalized';
@@ -12,24 +13,50 @@ export interface NamedBlock {
   readonly tag: BlockTag | null;
 }
 
-const LATEST: NamedBlock = { number: null, hash: null, tag: 'latest' };
+const LATEST = tagged('latest');
+const FINALIZED = tagged('finalized');
 
 /** The newest comes last. */
 const TAGS: readonly BlockTag[] = ['finalized', 'safe', 'latest', 'pending'];
-
-const POSITIONS: ReadonlyMap<string, readonly number[]> = new Map(Object.entries(EVM_BLOCK_PARAMS));
 
 /**
  * The block that a call names; null for a call that names none. What is malformed names nothing: the node says so itself.
  * @param params any JSON value, as the client sent it
  */
 export function namedBlock(method: string, params: unknown): NamedBlock | null {
-  const positions = POSITIONS.get(method);
-  if (positions === undefined) return null;
-  if (params !== undefined && !Array.isArray(params)) return null;
-  let named: NamedBlock | null = positions.length === 0 ? LATEST : null;
-  for (const position of positions) named = highest(named, blockIn(params?.[position]));
-  return named;
+  const known = knownMethod(method);
+  if (known?.block === undefined) return null;
+  if (known.block === 'finalized') return FINALIZED;
+  if (known.block.length === 0) return LATEST;
+  const values = valuesIn(known, known.block, params);
+  if (values === null) return null;
+  const read = READERS[known.table.heights];
+  return lead(values.map(read).reduce(highest), known.lead ?? 0);
+}
+
+function valuesIn({ names }: Method, block: readonly number[], params: unknown): readonly unknown[] | null {
+  if (params === undefined || Array.isArray(params)) return block.map((position) => params?.[position]);
+  if (names === undefined || typeof params !== 'object' || params === null) return null;
+  const fields = params as Readonly<Record<string, unknown>>; // Any JSON object.
+  return names.map((name) => fields[name]);
+}
+
+/** What a node needs that can answer for blocks above its head. */
+function lead(named: NamedBlock | null, blocks: number): NamedBlock | null {
+  return named?.number == null ? named : { ...named, number: Math.max(0, named.number - blocks) };
+}
+
+const READERS: Readonly<Record<ProtocolTable['heights'], (value: unknown) => NamedBlock | null>> = {
+  hex: blockIn,
+  decimal: decimalIn,
+};
+
+/** A height as text or number; 0 and nothing mean the latest. */
+function decimalIn(value: unknown): NamedBlock | null {
+  if (value === undefined || value === null || value === '') return LATEST;
+  const isHeight = typeof value === 'number' || (typeof value === 'string' && /^\d{1,15}$/.test(value));
+  const number = isHeight ? Number(value) : -1;
+  return number === 0 ? LATEST : fromNumber(number);
 }
 
 /** By value of one parameter: left out, a number, a tag or a hash, or an object of them. */
@@ -65,7 +92,11 @@ function fromText(text: string): NamedBlock | null {
     return isHash ? { number: null, hash: text.toLowerCase(), tag: null } : null;
   }
   const tag = TAGS.find((known) => known === text);
-  return tag === undefined ? null : { number: null, hash: null, tag };
+  return tag === undefined ? null : tagged(tag);
+}
+
+function tagged(tag: BlockTag): NamedBlock {
+  return { number: null, hash: null, tag };
 }
 
 function fromNumber(number: number): NamedBlock | null {
@@ -86,15 +117,8 @@ function newness(tag: BlockTag | null): number {
   return tag === null ? -1 : TAGS.indexOf(tag);
 }
 
-/** `number`: the result is the head's number. `block`: it is a block with number and hash. */
-export type Shown = 'number' | 'block';
-
-const SHOWN: ReadonlyMap<string, Shown> = new Map([
-  ...EVM_ANSWERS_NUMBER.map((method) => [method, 'number'] as const),
-  ...EVM_ANSWERS_BLOCK.map((method) => [method, 'block'] as const),
-]);
-
-/** What an answer to this method shows of the node's head; null for nothing. */
-export function shownBy(method: string): Shown | null {
-  return SHOWN.get(method) ?? null;
+/** What an answer to this call shows of the node's head; null for nothing. A hash shows the height that was asked for. */
+export function shownBy(method: string, named: NamedBlock | null): Shown | null {
+  const shown = knownMethod(method)?.shows ?? null;
+  return shown === 'hash' && named?.number == null ? null : shown;
 }

@@ -1,33 +1,89 @@
 import { describe, expect, test } from 'vitest';
-import { EVM_READS, EVM_WRITES } from './evm.ts';
-import { createGlobTable, createSafetyOf, type Safety } from './methods.ts';
+import { createGlobTable, createSafetyOf, type MethodTraits, type Safety, traitsOf } from './methods.ts';
+import type { Effect, Method, ProtocolTable } from './table.ts';
+import { TABLES } from './tables.ts';
 
 const safetyOf = createSafetyOf({ reads: [], writes: [] });
 
+const NAMES = {
+  evm: /^[a-z][A-Za-z0-9]*_[A-Za-z0-9]+(?:_v\d|_unsubscribe)?$/,
+  substrate: /^(?:[a-z][A-Za-z0-9]*(?:_(?:v1|unstable|state|sessionKeys))*_[A-Za-z0-9_]+)$/,
+  cometbft: /^[a-z]+(?:_[a-z]+)*$/,
+} as const;
+
+function rowsOf(table: ProtocolTable): readonly [name: string, effect: string, method: Method][] {
+  return Object.entries(table.methods).flatMap(([effect, methods]) =>
+    Object.entries(methods).map(([name, method]) => [name, effect, method] as [string, string, Method]),
+  );
+}
+
+const ROWS = TABLES.flatMap(rowsOf);
+const namesOf = (effect: Effect) => ROWS.filter(([, own]) => own === effect).map(([name]) => name);
+
 describe('the tables of methods', () => {
-  test('give every method exactly one class', () => {
-    const all = [...EVM_READS, ...EVM_WRITES];
-    expect(all.filter((method, at) => all.indexOf(method) !== at)).toEqual([]);
-    for (const method of all) expect(method).toMatch(/^[a-z][A-Za-z0-9]*_[A-Za-z0-9]+(_v\d)?$/);
+  test('give every method exactly one protocol and one effect', () => {
+    const names = ROWS.map(([name]) => name);
+    expect(names.filter((name, at) => names.indexOf(name) !== at)).toEqual([]);
   });
 
-  test('call nothing a read that sends, signs, submits or sets', () => {
-    const suspicious = /_(send|sign|submit|set|unlock|import|resend|cancel|new|mine|revert|reset|drop)/i;
-    expect(EVM_READS.filter((method) => suspicious.test(method))).toEqual([]);
+  test('lose no method unnoticed', () => {
+    const counts = TABLES.map((table) => [table.name, rowsOf(table).length]);
+    expect(Object.fromEntries(counts)).toEqual({ evm: 378, substrate: 188, cometbft: 34 });
+  });
+
+  test.each(TABLES)('of $name spell names as its nodes do', (table) => {
+    for (const [name] of rowsOf(table)) expect(name).toMatch(NAMES[table.name]);
+  });
+
+  test('call nothing a read that sends, signs, submits, subscribes or sets', () => {
+    const suspicious =
+      /_(?:send|sign|submit|subscribe|set|unlock|import|resend|cancel|new|mine|revert|reset|drop|add|remove|insert|rotate|broadcast|stop|start|write|delete)(?![a-z])/i;
+    expect(namesOf('read').filter((method) => suspicious.test(method))).toEqual([]);
+  });
+
+  test('mark as for operators what begins as their methods do', () => {
+    for (const table of TABLES)
+      for (const [name, , { admin }] of rowsOf(table))
+        if (table.adminPrefixes.some((prefix) => name.startsWith(prefix))) expect(admin, name).toBe(true);
+  });
+
+  test('say of a cost only what differs from that of a look-up', () => {
+    const costs = new Set(ROWS.map(([, , { cost }]) => cost));
+    expect([...costs].toSorted()).toEqual([10, 2, 50, undefined]);
+  });
+
+  test('name methods of each node that the documents of the others do not', () => {
+    const listed = new Set(ROWS.map(([name]) => name));
+    const samples = [
+      ...['debug_freezeClient', 'reth_forkSchedule', 'debug_getChainLevel', 'parity_netPeers'],
+      ...['trace_replayBlockTransactions', 'engine_newPayloadV4', 'eth_createAccessList'],
+      ...['archive_v1_hashByHeight', 'chainSpec_v1_genesisHash', 'childstate_getKeysPaged', 'mmr_root'],
+      ...['state_trieMigrationStatus', 'genesis_chunked', 'header_by_hash', 'num_unconfirmed_txs'],
+    ];
+    expect(samples.filter((name) => !listed.has(name))).toEqual([]);
   });
 
   test.each<[string, Safety]>([
     ['eth_getBalance', 'read'],
     ['eth_call', 'read'],
     ['debug_traceTransaction', 'read'],
+    ['state_getStorage', 'read'],
+    ['abci_query', 'read'],
+    ['check_tx', 'read'],
     ['eth_sendRawTransaction', 'write'],
     ['eth_sendTransaction', 'write'],
+    ['author_submitExtrinsic', 'write'],
+    ['author_rotateKeys', 'write'],
+    ['broadcast_tx_commit', 'write'],
     ['personal_sign', 'write'],
     ['evm_mine', 'write'],
     ['eth_newFilter', 'unknown'],
     ['eth_getFilterChanges', 'unknown'],
     ['eth_uninstallFilter', 'unknown'],
     ['admin_addPeer', 'unknown'],
+    ['chainHead_v1_follow', 'unknown'],
+    ['transactionWatch_v1_submitAndWatch', 'unknown'],
+    ['unsafe_flush_mempool', 'unknown'],
     ['eth_getbalance', 'unknown'],
     ['no_such', 'unknown'],
     ['', 'unknown'],
@@ -36,6 +92,26 @@ describe('the tables of methods', () => {
   ])('say that %s is %s', (method, safety) => {
     expect(safetyOf(method)).toBe(safety);
   });
+});
+
+test.each<[string, MethodTraits]>([
+  ['eth_getBalance', { protocol: 'evm', effect: 'read', admin: false, cost: 1 }],
+  ['eth_getLogs', { protocol: 'evm', effect: 'read', admin: false, cost: 10 }],
+  ['trace_block', { protocol: 'evm', effect: 'read', admin: false, cost: 50 }],
+  ['eth_sendRawTransaction', { protocol: 'evm', effect: 'signed', admin: false, cost: 1 }],
+  ['personal_sendTransaction', { protocol: 'evm', effect: 'filled', admin: true, cost: 1 }],
+  ['debug_setHead', { protocol: 'evm', effect: 'node', admin: true, cost: 1 }],
+  ['eth_subscribe', { protocol: 'evm', effect: 'connection', admin: false, cost: 1 }],
+  ['state_getPairs', { protocol: 'substrate', effect: 'read', admin: true, cost: 50 }],
+  ['author_insertKey', { protocol: 'substrate', effect: 'filled', admin: true, cost: 1 }],
+  ['system_addReservedPeer', { protocol: 'substrate', effect: 'node', admin: true, cost: 1 }],
+  ['block_search', { protocol: 'cometbft', effect: 'read', admin: false, cost: 50 }],
+  ['dial_seeds', { protocol: 'cometbft', effect: 'node', admin: true, cost: 1 }],
+  ['admin_whatComesNext', { protocol: null, effect: 'unknown', admin: true, cost: 1 }],
+  ['unsafe_something', { protocol: null, effect: 'unknown', admin: true, cost: 1 }],
+  ['hasOwnProperty', { protocol: null, effect: 'unknown', admin: false, cost: 1 }],
+])('the traits of %s are %j', (method, traits) => {
+  expect(traitsOf(method)).toEqual(traits);
 });
 
 describe('the rules of a network', () => {

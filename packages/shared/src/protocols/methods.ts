@@ -1,7 +1,27 @@
-// Decides: whether a method may be sent twice.
+// Decides: what sort of method one is, and whether it may be sent twice.
 // Must not know: attempts, upstreams, answers.
 import picomatch from 'picomatch';
-import { EVM_READS, EVM_WRITES } from './evm.ts';
+import { type Effect, LOOKUP, type ProtocolTable } from './table.ts';
+import { isAdminName, knownMethod } from './tables.ts';
+
+/** What is to be known of a method before it is sent. */
+export interface MethodTraits {
+  /** Whose method it is; null for one that is listed nowhere. */
+  readonly protocol: ProtocolTable['name'] | null;
+  readonly effect: Effect | 'unknown';
+  /** For the operator of a node, not for its clients. */
+  readonly admin: boolean;
+  /** How much dearer than a look-up it is for a node. */
+  readonly cost: number;
+}
+
+export function traitsOf(method: string): MethodTraits {
+  const known = knownMethod(method);
+  if (known === undefined)
+    return { protocol: null, effect: 'unknown', admin: isAdminName(method), cost: LOOKUP };
+  const { table, effect, admin = false, cost = LOOKUP } = known;
+  return { protocol: table.name, effect, admin, cost };
+}
 
 /**
  * `read`: may be sent again, anywhere. `write`: sent once. `unknown`: taken for a read that may not be sent again
@@ -9,10 +29,18 @@ import { EVM_READS, EVM_WRITES } from './evm.ts';
  */
 export type Safety = 'read' | 'write' | 'unknown';
 
-const KNOWN: ReadonlyMap<string, Safety> = new Map([
-  ...EVM_READS.map((method) => [method, 'read'] as const),
-  ...EVM_WRITES.map((method) => [method, 'write'] as const),
-]);
+const SAFETY: Readonly<Record<MethodTraits['effect'], Safety>> = {
+  read: 'read',
+  signed: 'write',
+  filled: 'write',
+  node: 'unknown',
+  connection: 'unknown',
+  unknown: 'unknown',
+};
+
+function listedSafety(method: string): Safety {
+  return SAFETY[knownMethod(method)?.effect ?? 'unknown'];
+}
 
 export interface MethodRules {
   /** Globs of further methods that may be repeated; they win over the built-in tables. */
@@ -23,12 +51,12 @@ export interface MethodRules {
 
 /** Compiles a network's rules into one look-up. */
 export function createSafetyOf({ reads, writes }: MethodRules): (method: string) => Safety {
-  if (reads.length === 0 && writes.length === 0) return (method) => KNOWN.get(method) ?? 'unknown';
+  if (reads.length === 0 && writes.length === 0) return listedSafety;
   const isRead = anyOf(reads);
   const isWrite = anyOf(writes);
   return (method) => {
     if (isWrite(method)) return 'write';
-    return isRead(method) ? 'read' : (KNOWN.get(method) ?? 'unknown');
+    return isRead(method) ? 'read' : listedSafety(method);
   };
 }
 

@@ -14,4 +14,14 @@ test('a call is seen with all that it has to do with the head of the chain', () 
     named: { number: 2, hash: null, tag: null },
     shown: 'block',
   });
+  expect(chainView('chain_getBlockHash', [2])).toEqual({
+    ...NOTHING,
+    named: { number: 2, hash: null, tag: null },
+    shown: 'hash',
+  });
+  expect(chainView('status', {})).toEqual({
+    ...NOTHING,
+    named: { number: null, hash: null, tag: 'latest' },
+    shown: 'height',
+  });
 });

@@ -1,13 +1,8 @@
 // Decides: what a call has to do with the head of the chain: what it needs, shows, sends and reads back.
 // Must not know: upstreams.
-import { type NamedBlock, namedBlock, type Shown, shownBy } from './blocks.ts';
-import {
-  EVM_ANSWERS_BLOCK,
-  EVM_ANSWERS_NUMBER,
-  EVM_BLOCK_PARAMS,
-  EVM_RAW_WRITES,
-  EVM_READS_OF_WRITES,
-} from './evm-blocks.ts';
+import { type NamedBlock, namedBlock, shownBy } from './blocks.ts';
+import type { Shown } from './table.ts';
+import { knownMethod } from './tables.ts';
 import { rawTransactionOf, subjectOf } from './writes.ts';
 
 export interface ChainView {
@@ -21,20 +16,16 @@ export interface ChainView {
   readonly raw: string | null;
 }
 
-const VIEWING: ReadonlySet<string> = new Set([
-  ...Object.keys(EVM_BLOCK_PARAMS),
-  ...EVM_ANSWERS_NUMBER,
-  ...EVM_ANSWERS_BLOCK,
-  ...EVM_RAW_WRITES,
-  ...EVM_READS_OF_WRITES,
-]);
-
 /** Null for the many calls that have nothing to do with it. Params of any JSON shape. */
 export function chainView(method: string, params: unknown): ChainView | null {
-  if (!VIEWING.has(method)) return null;
+  const known = knownMethod(method);
+  if (known === undefined) return null;
+  const { block, raw, subject } = known;
+  if (block === undefined && !raw && !subject) return null;
+  const named = namedBlock(method, params);
   return {
-    named: namedBlock(method, params),
-    shown: shownBy(method),
+    named,
+    shown: shownBy(method, named),
     subject: subjectOf(method, params),
     raw: rawTransactionOf(method, params),
   };

@@ -1,16 +1,23 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { EVM_READS, EVM_WRITES } from './evm.ts';
-import { EVM_RAW_WRITES, EVM_READS_OF_WRITES } from './evm-blocks.ts';
+import { TABLES } from './tables.ts';
 import { rawTransactionOf, subjectIn, subjectOf } from './writes.ts';
 
 const ADDRESS = '0xE239cdc5fbe977a8a141B72194D3CF8c41bC5BC6';
 const HASH = `0x${'aB'.repeat(32)}`;
 
+const rows = TABLES.flatMap(({ methods }) =>
+  Object.entries(methods).flatMap(([effect, named]) =>
+    Object.entries(named).map(([name, method]) => ({ ...method, name, effect })),
+  ),
+);
+const readsOfWrites = rows.filter(({ subject }) => subject).map(({ name }) => name);
+
 describe('reads of what was written', () => {
   test('are reads, and what they read was sent by a write', () => {
-    expect(EVM_READS_OF_WRITES.filter((method) => !EVM_READS.includes(method))).toEqual([]);
-    expect(EVM_RAW_WRITES.filter((method) => !EVM_WRITES.includes(method))).toEqual([]);
+    expect(rows.filter(({ subject, effect }) => subject && effect !== 'read')).toEqual([]);
+    expect(rows.filter(({ raw, effect }) => raw && effect !== 'signed')).toEqual([]);
+    expect(readsOfWrites).toHaveLength(4);
   });
 
   test.each<[string, unknown, string | null]>([
@@ -30,7 +37,7 @@ describe('reads of what was written', () => {
 
   test('take parameters of any shape', () => {
     fc.assert(
-      fc.property(fc.constantFrom(...EVM_READS_OF_WRITES), fc.jsonValue(), (method, params) => {
+      fc.property(fc.constantFrom(...readsOfWrites), fc.jsonValue(), (method, params) => {
         expect(subjectOf(method, params) ?? HASH.toLowerCase()).toMatch(/^0x[0-9a-f]{40,64}$/);
       }),
     );
@@ -49,4 +56,5 @@ test('a raw transaction is the first parameter of the methods that send one', ()
   expect(rawTransactionOf('eth_sendRawTransaction', [`0x${'0'.repeat(2_200_000)}`])).toBeNull();
   expect(rawTransactionOf('eth_sendRawTransaction', [7])).toBeNull();
   expect(rawTransactionOf('eth_sendTransaction', ['0x02f8'])).toBeNull();
+  expect(rawTransactionOf('author_submitExtrinsic', ['0x02f8'])).toBeNull();
 });
