@@ -6,6 +6,8 @@ import { createMetrics as createGatewayMetrics } from '../packages/gateway-plugi
 import { type RpcBalancerOptions, resolveOptions } from '../packages/gateway-plugin/src/options.ts';
 import { createMetrics as createSidecarMetrics } from '../packages/health-sidecar/src/status.ts';
 import { configSchema } from '../packages/shared/src/config/schema.ts';
+import type { Method } from '../packages/shared/src/protocols/table.ts';
+import { TABLES } from '../packages/shared/src/protocols/tables.ts';
 import { anchorsOf, documents, factIn, linksIn, sectionsOf } from './documents.ts';
 import { inRepo } from './kit/paths.ts';
 import { configWith, optionPaths, valueAt } from './schema-paths.ts';
@@ -131,6 +133,48 @@ describe('docs/errors.md', () => {
       expect(file).toBe('docs/errors.md');
       expect(anchors).toContain(anchor);
     }
+  });
+});
+
+/** As it stands in docs/methods.md: name and, after an @, where it names a block. */
+function describedMethod(name: string, { block }: Method): string {
+  if (block === undefined) return `\`${name}\``;
+  return `\`${name}\`@${block === 'finalized' ? block : block.join('+') || 'latest'}`;
+}
+
+/** Methods under a line such as "For operators, cost 50". */
+function describedMethods(methods: Readonly<Record<string, Method>>): Record<string, string[]> {
+  const groups: Record<string, string[]> = {};
+  for (const [name, method] of Object.entries(methods)) {
+    const cost = `ost ${method.cost ?? 1}`;
+    const label = method.admin ? `For operators, c${cost}` : `C${cost}`;
+    groups[label] = [...(groups[label] ?? []), describedMethod(name, method)];
+  }
+  return groups;
+}
+
+describe('docs/methods.md', () => {
+  const sections = sectionsOf('docs/methods.md', 3);
+  const rows = TABLES.flatMap(({ name, methods }) =>
+    Object.entries(methods).flatMap(([effect, own]) =>
+      Object.keys(own).length > 0 ? [[`${name}: ${effect}`, own] as const] : [],
+    ),
+  );
+
+  test('has one heading for each protocol and effect, and for nothing else', () => {
+    expect([...sections.keys()]).toEqual(rows.map(([heading]) => heading));
+  });
+
+  test.each(rows)('lists the methods of %s as the tables do', (heading, methods) => {
+    const groups = (sections.get(heading) ?? '').matchAll(/^(.*cost \d+): ([^.]*)\.$/gim);
+    const documented = [...groups].map(([, label = '', names = '']) => [label, names.split(/,\s+/)]);
+    expect(Object.fromEntries(documented)).toEqual(describedMethods(methods));
+  });
+
+  test('says which name spaces are for operators', () => {
+    const section = sectionsOf('docs/methods.md', 2).get('For operators') ?? '';
+    const named = [...section.matchAll(/`([a-z]+_)\*`/g)].map(([, prefix]) => prefix);
+    expect(named).toEqual(TABLES.flatMap(({ adminPrefixes }) => adminPrefixes));
   });
 });
 

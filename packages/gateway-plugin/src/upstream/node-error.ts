@@ -42,8 +42,8 @@ export function meaningOf(error: NodeError): Meaning {
 }
 
 /**
- * -32005: EIP-1474 "limit exceeded"; 429 as a code: Alchemy, Infura; -32999: polkadot-sdk stable2509 with a rate limit;
- * -32009: jsonrpsee 0.24 "Server is busy". -32005 of a range that is too wide, or of batches, is about the request.
+ * -32005: EIP-1474 "limit exceeded"; 429 as a code: Alchemy, Infura; -32999: polkadot-sdk since 2024, where a rate limit is set;
+ * -32009: jsonrpsee 0.24.11 "Server is busy". -32005 of a range that is too wide, or of batches, is about the request.
  */
 function isLimit({ code, text }: NodeError): boolean {
   if (code === -32005) return !/query returned more than|range|results|batch/i.test(text);
@@ -55,7 +55,7 @@ function isRevert({ code, text }: NodeError): boolean {
   return code === 3 || /revert/i.test(text) || /0x08c379a0|0x4e487b71/.test(text);
 }
 
-/** CometBFT 0.38 without an index. */
+/** CometBFT 0.38.19 without an index. */
 const SWITCHED_OFF = /(?:transaction|block) indexing is disabled/i;
 
 const NO_HISTORY: readonly RegExp[] = [
@@ -63,15 +63,15 @@ const NO_HISTORY: readonly RegExp[] = [
   /missing trie node|header not found|unknown ?block|block not found|state (?:\S+ )?is not available/i,
   // erigon 2 and reth 1; Nethermind 1.25; anvil 1.
   /pruned|history has been|ancient data|no state available|BlockOutOfRange/i,
-  // polkadot-sdk stable2509, after "UnknownBlock: " (above; "Api called for an unknown Block: " until 2022).
+  // polkadot-sdk at 1e8eb40, after "UnknownBlock: " (matched above, as is "Api called for an unknown Block: " of older ones).
   /state already discarded|header was not found in the database/i,
-  // CometBFT 0.38: blocks that are gone, and blocks that are not there yet.
+  // CometBFT 0.38.19: blocks that are gone, and blocks that are not there yet.
   /is not available, lowest height|less than or equal to the current blockchain height|greater than max height/i,
   /could(?: not|n't) find (?:results|validators|validator set|consensus params|block)\b|not persisting finalize block/i,
 ];
 
 /**
- * JSON-RPC 2.0 section 5.1, and jsonrpsee 0.24 (reth, polkadot-sdk): -32005 where batches are off, -32010 where one is
+ * JSON-RPC 2.0 section 5.1, and jsonrpsee 0.24.11 (reth, polkadot-sdk): -32005 where batches are off, -32010 where one is
  * too long. Said of a whole batch they mean that it was not read.
  */
 const BATCH_UNREAD: ReadonlySet<number> = new Set([-32600, -32700, -32601, -32005, -32010]);

@@ -1,6 +1,6 @@
 // Decides: what each method of the Ethereum JSON-RPC API is, where it names a block, and what its answer shows. Data only.
-// Sources: execution-apis 1.0.0-beta.7; geth 1.16.7 (API types, web3ext), reth 1.9 (rpc-api), Nethermind 1.35 (modules), Frontier; the
-// name spaces of erigon 3, Otterscan, Bor, OP, Linea, zkSync, anvil and hardhat as far as clients meet them.
+// Sources: execution-apis 1.0.0-beta.7; geth 1.16.7 (every method of its API types and of web3ext); reth's rpc-api at 00d205c, Nethermind's
+// modules at 0932729, Frontier's rpc-core; the name spaces of erigon, Otterscan, Bor, OP, Linea, zkSync, anvil and hardhat that clients meet.
 import { type ProtocolTable, REPLAY, RUN, SCAN } from './table.ts';
 
 export const EVM: ProtocolTable = {

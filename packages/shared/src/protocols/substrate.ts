@@ -1,6 +1,6 @@
 // Decides: what each method of a polkadot-sdk node is, where it names a block, and what its answer shows. Data only.
-// Sources: polkadot-sdk stable2509 (rpc-api, rpc-spec-v2, frame/*/rpc) and @polkadot/types 16.5 for parameters. `admin` is what the node
-// itself refuses to strangers (DenyUnsafe). Frontier's own name spaces are Ethereum's and stand in evm.ts.
+// Sources: polkadot-sdk (rpc-api at 1c3c8c5, rpc-spec-v2 at 1d3d63d and 03deb07), @polkadot/types 16.5.6 for positions and for what pallets
+// add. `admin` is what the node itself refuses to strangers (DenyUnsafe). Frontier's own name spaces are Ethereum's: evm.ts.
 import { type ProtocolTable, REPLAY, RUN, SCAN } from './table.ts';
 
 export const SUBSTRATE: ProtocolTable = {
