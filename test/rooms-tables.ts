@@ -169,8 +169,8 @@ export const KNOWLEDGE: readonly Knowledge[] = [
     ],
   },
   {
-    what: 'a method of Ethereum',
-    pattern: /['"`](?:eth|net|web3|debug|trace)_[a-zA-Z]/,
+    what: 'a method of nodes',
+    pattern: /['"`](?:eth|net|web3|debug|trace|system|chain|state|author)_[a-zA-Z]/,
     rooms: ['shared/src/protocols/', 'health-sidecar/src/probes/'],
   },
   {

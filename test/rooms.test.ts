@@ -63,7 +63,7 @@ const EXAMPLES: readonly (readonly [string, string])[] = [
   ['chance', 'const random = Math.random;'],
   ['an HTTP status or JSON-RPC code of a failure', 'reply.code(503);'],
   ['an HTTP status or JSON-RPC code of a failure', 'if (error.code === -32601) return;'],
-  ['a method of Ethereum', "if (method === 'eth_call') return;"],
+  ['a method of nodes', "if (method === 'state_call') return;"],
   ['a metric name', "name: 'rpc_balancer_requests_total',"],
   ['any', 'const a = b as any;'],
   ['any', 'function f(a: any) {}'],

@@ -63,8 +63,8 @@ const NO_HISTORY: readonly RegExp[] = [
   /missing trie node|header not found|unknown ?block|block not found|state (?:\S+ )?is not available/i,
   // erigon 2 and reth 1; Nethermind 1.25; anvil 1.
   /pruned|history has been|ancient data|no state available|BlockOutOfRange/i,
-  // polkadot-sdk at 1e8eb40, after "UnknownBlock: " (matched above, as is "Api called for an unknown Block: " of older ones).
-  /state already discarded|header was not found in the database/i,
+  // polkadot-sdk: "UnknownBlock: …", older "Api called for an unknown Block: …", both above; Substrate 2 the text alone.
+  /state already discarded/i,
   // CometBFT 0.38.19: blocks that are gone, and blocks that are not there yet.
   /is not available, lowest height|less than or equal to the current blockchain height|greater than max height/i,
   /could(?: not|n't) find (?:results|validators|validator set|consensus params|block)\b|not persisting finalize block/i,

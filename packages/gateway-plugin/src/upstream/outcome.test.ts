@@ -314,6 +314,7 @@ describe('errors of nodes', () => {
       'requested data is in ancient data store',
       'Client error: UnknownBlock: State already discarded for 0x5a3f',
       'Client error: UnknownBlock: Header was not found in the database: 0x5a3f',
+      'State already discarded for BlockId::Hash(0x5a3f)',
       'Client error: Api called for an unknown Block: State already discarded for BlockId::Hash(0x5a3f)',
     ];
     for (const message of texts) {
