@@ -47,6 +47,7 @@ describe('the table of named blocks', () => {
     }
     expect(namedBlock(method, [])).toEqual(tag('latest'));
     expect(namedBlock(method, undefined)).toEqual(tag('latest'));
+    expect(namedBlock(method, null)).toEqual(tag('latest'));
     expect(namedBlock(method, { block: '0x1' })).toEqual(positions.length > 0 ? null : tag('latest'));
   });
 

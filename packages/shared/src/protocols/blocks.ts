@@ -35,8 +35,9 @@ export function namedBlock(method: string, params: unknown): NamedBlock | null {
 }
 
 function valuesIn({ names }: Method, block: readonly number[], params: unknown): readonly unknown[] | null {
-  if (params === undefined || Array.isArray(params)) return block.map((position) => params?.[position]);
-  if (names === undefined || typeof params !== 'object' || params === null) return null;
+  if (params === undefined || params === null) return block.map(() => undefined);
+  if (Array.isArray(params)) return block.map((position) => params[position]);
+  if (names === undefined || typeof params !== 'object') return null;
   const fields = params as Readonly<Record<string, unknown>>; // Any JSON object.
   return names.map((name) => fields[name]);
 }
