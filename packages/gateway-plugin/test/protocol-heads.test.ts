@@ -89,6 +89,14 @@ describe('a Substrate network', () => {
     for (let at = 0; at < 4; at++) await front.call('state_getStorage', ['0x5f', hashOf(HEAD - 9)]);
     expect(nodes.map((node) => node.hits('state_getStorage'))).toEqual([2, 6]);
   });
+
+  test('does not ask around for a hash that a node at the head has not got', async () => {
+    const { front, nodes } = await startAt(substrate, HEAD, HEAD);
+    for (let at = 0; at < 4; at++) await front.call('chain_getHeader');
+    for (const node of nodes) node.clear();
+    expect((await front.call('chain_getHeader', [hashOf(HEAD + 500)])).json.result).toBeNull();
+    expect(nodes.map((node) => node.hits()).toSorted()).toEqual([0, 1]);
+  });
 });
 
 describe('a CometBFT network', () => {
