@@ -1,6 +1,6 @@
 // Decides: what each method of a polkadot-sdk node is, where it names a block, and what its answer shows. Data only.
 // Sources: polkadot-sdk (rpc-api at 1c3c8c5, rpc-spec-v2 at 1d3d63d and 03deb07), @polkadot/types 16.5.6 for positions and for what pallets
-// add. `admin` is what the node itself refuses to strangers (DenyUnsafe). Frontier's own name spaces are Ethereum's: evm.ts.
+// add, chopsticks 1 for dev_. `admin` is what the node itself refuses to strangers (DenyUnsafe). Frontier's own name spaces are Ethereum's: evm.ts.
 import { type ProtocolTable, REPLAY, RUN, SCAN } from './table.ts';
 
 export const SUBSTRATE: ProtocolTable = {
@@ -87,6 +87,9 @@ export const SUBSTRATE: ProtocolTable = {
       mmr_verifyProofStateless: { cost: RUN },
       sync_state_genSyncSpec: { cost: REPLAY, admin: true },
       dev_getBlockStats: { block: [0], cost: REPLAY, admin: true },
+      dev_dryRun: { cost: RUN, admin: true },
+      dev_getReadProof: { cost: RUN, admin: true },
+      dev_runBlock: { cost: REPLAY, admin: true },
       statement_dump: { cost: SCAN, admin: true },
       statement_broadcasts: { cost: SCAN },
       statement_broadcastsStatement: { cost: SCAN },
@@ -125,7 +128,9 @@ export const SUBSTRATE: ProtocolTable = {
       author_rotateKeysWithOwner: { admin: true },
       engine_createBlock: { admin: true },
       dev_newBlock: { admin: true },
+      dev_setBlockBuildMode: { admin: true },
       dev_setHead: { admin: true },
+      dev_setRuntimeLogLevel: { admin: true },
       dev_setStorage: { admin: true },
       dev_timeTravel: { admin: true },
       sudo_sessionKeys_unstable_generate: { admin: true },
