@@ -153,10 +153,8 @@ export function reconfigureMember(
   index: number,
   shared: Shared,
 ): void {
-  if (member.weight !== config.weight) {
-    member.share = config.weight;
-    member.effectiveWeight = config.weight;
-  }
+  member.share = config.weight; // Whoever climbs back goes on climbing with the next look.
+  if (member.weight !== config.weight) member.effectiveWeight = config.weight;
   if (!shared.rules.shared) member.inFlightElsewhere = 0;
   const fresh = createMember(config, index, shared);
   Object.assign(member, Object.fromEntries(SETTINGS.map((key) => [key, fresh[key]])));

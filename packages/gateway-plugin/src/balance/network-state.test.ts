@@ -1,8 +1,17 @@
 // Decides: whether upstreams may come and go without a trace in those that stay.
 import { expect, test } from 'vitest';
-import { configOf, memberOf, picked, probed, rank, unprobed, wantedOf } from '../../test/members.ts';
+import {
+  configOf,
+  memberOf,
+  picked,
+  probed,
+  RANKING_MAX_AGE_MS,
+  rank,
+  unprobed,
+  wantedOf,
+} from '../../test/members.ts';
 import { recordFailure } from './ejection.ts';
-import { reasonsNow, replaceMembers } from './network-state.ts';
+import { reasonsNow, reconfigureState, replaceMembers } from './network-state.ts';
 import { preview } from './pick.ts';
 
 const upstreamsOf = (...ids: readonly string[]) => configOf(ids.map((id) => ({ id }))).upstreams;
@@ -53,4 +62,29 @@ test('a replica that starts after the restart of an upstream knows nothing to wa
   const state = unprobed([{}], { protocol: 'http', slowStart: '1m' });
   rank(state, [{ restartedAt: NOW - 1000 }], NOW);
   expect(memberOf(state, 0).recoveredAt).toBe(0);
+});
+
+test('an upstream that was climbing back has its whole weight when slowStart is switched off', () => {
+  const state = unprobed([{}, { weight: 4 }], { slowStart: '10s' });
+  const member = memberOf(state, 1);
+  member.throttledUntil = NOW;
+  picked(state, NOW - 1);
+  picked(state, NOW);
+  expect(member.share).toBeLessThan(1);
+  const config = configOf([{}, { weight: 4 }], { probe: 'off' });
+  reconfigureState(state, config, { rankingMaxAgeMs: RANKING_MAX_AGE_MS });
+  replaceMembers(state, config.upstreams);
+  picked(state, NOW + 1);
+  expect(member.share).toBe(4);
+});
+
+test('an upstream that is climbing back goes on climbing over a reload', () => {
+  const state = unprobed([{}, {}], { slowStart: '10s' });
+  const member = memberOf(state, 1);
+  member.throttledUntil = NOW;
+  picked(state, NOW - 1);
+  picked(state, NOW);
+  replaceMembers(state, configOf([{}, {}]).upstreams);
+  picked(state, NOW + 5000);
+  expect(member.share).toBeCloseTo(0.5, 2);
 });

@@ -179,4 +179,32 @@ describe('single best', () => {
     expect(sequence(state, 1)).toBe('a');
     expect(picked(state, NOW, { tried: [memberOf(state, 0)] })?.id).toBe('b');
   });
+
+  test('keeps its winner when a request goes on elsewhere, wants a tag or a block that another has, or the winner is full', () => {
+    const state = unprobed([{ maxConns: 1 }, { tags: ['trace'] }, {}], { strategy: 'single_best' });
+    const [a, b] = [memberOf(state, 0), memberOf(state, 1)];
+    const others = () => [
+      picked(state, NOW, { tried: [a] })?.id,
+      picked(state, NOW, { tried: [a, b] })?.id,
+      picked(state, NOW, { tag: 'trace' })?.id,
+      picked(state, NOW, { behind: [a] })?.id,
+    ];
+    expect(picked(state, NOW)).toBe(a);
+    expect(others()).toEqual(['b', 'c', 'b', 'b']);
+    expect(picked(state, NOW)).toBe(a);
+    a.inFlight = 1;
+    expect(picked(state, NOW)?.id).toBe('b');
+    a.inFlight = 0;
+    expect(picked(state, NOW)).toBe(a);
+  });
+
+  test('does not return to a winner that was excluded', () => {
+    const state = unprobed([{}, {}], { strategy: 'single_best' });
+    const a = memberOf(state, 0);
+    expect(picked(state, NOW)).toBe(a);
+    a.throttledUntil = NOW + 1000;
+    a.changes.count++;
+    expect(picked(state, NOW)?.id).toBe('b');
+    expect(picked(state, NOW + 1000)?.id).toBe('b');
+  });
 });

@@ -33,7 +33,7 @@ export function choose(
 }
 
 function alone(member: Member, state: NetworkState): Member {
-  if (state.strategy === 'single_best') state.winner = member;
+  if (state.strategy === 'single_best') return holdWinner([member], member, state);
   return state.strategy === 'round_robin' ? smoothRoundRobin([member], member, null) : member;
 }
 
@@ -95,8 +95,10 @@ function costOf(member: Member, now: number): number {
   return (latencyMs * (load + 1)) / member.share;
 }
 
-/** One takes all, for as long as it is among the preferred ones. */
+/** One takes all, for as long as it is among the preferred ones: a request that cannot have it makes nobody else the winner. */
 function holdWinner(members: readonly Member[], first: Member, state: NetworkState): Member {
-  if (state.winner === null || !members.includes(state.winner)) state.winner = first;
-  return state.winner;
+  const { winner, standing } = state;
+  if (winner !== null && members.includes(winner)) return winner;
+  if (winner === null || !standing?.first.includes(winner)) state.winner = first;
+  return first;
 }
