@@ -14,7 +14,7 @@ const SAMPLES_MIN = 20;
 /** At so many samples all are halved, so that what was long ago fades. */
 const SAMPLES_MAX = 2000;
 
-/** Clients may make up any number of methods. */
+/** Clients may make up any number of methods: a further one takes the place of the rarest. */
 const METHODS_MAX = 256;
 
 interface Histogram {
@@ -27,7 +27,6 @@ export class Durations {
 
   record(method: string, ms: number): void {
     const histogram = this.#methods.get(method) ?? this.#add(method);
-    if (histogram === null) return;
     const bucket = Math.ceil(Math.log(ms / FIRST_BUCKET_MS) / LOG_RATIO);
     const at = Math.min(BUCKETS - 1, Math.max(0, bucket));
     histogram.counts[at] = (histogram.counts[at] ?? 0) + 1;
@@ -47,11 +46,17 @@ export class Durations {
     return FIRST_BUCKET_MS * BUCKET_RATIO ** (BUCKETS - 1);
   }
 
-  #add(method: string): Histogram | null {
-    if (this.#methods.size >= METHODS_MAX) return null;
+  #add(method: string): Histogram {
+    if (this.#methods.size >= METHODS_MAX) this.#forgetRarest();
     const histogram = { counts: new Array<number>(BUCKETS).fill(0), total: 0 };
     this.#methods.set(method, histogram);
     return histogram;
+  }
+
+  #forgetRarest(): void {
+    let [rarest] = this.#methods;
+    for (const entry of this.#methods) if (rarest && entry[1].total < rarest[1].total) rarest = entry;
+    if (rarest) this.#methods.delete(rarest[0]);
   }
 }
 
