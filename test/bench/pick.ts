@@ -7,7 +7,13 @@ import { validateConfig } from '../../packages/shared/src/index.ts';
 import { createRandom } from '../kit/clock.ts';
 
 const STRATEGIES = ['least_conn', 'round_robin', 'latency', 'single_best'] as const;
-const WANTED: Wanted = { tried: [], tag: null, methods: ['eth_call'], answered: false, behind: [] };
+const WANTED: Wanted = {
+  tried: [],
+  tag: null,
+  asked: [{ method: 'eth_call', view: null }],
+  answered: false,
+  behind: [],
+};
 
 function stateOf(strategy: (typeof STRATEGIES)[number], count: number) {
   const { networks } = validateConfig({

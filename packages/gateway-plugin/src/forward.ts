@@ -3,7 +3,6 @@
 import { BalancerError, type ErrorCode } from '@rpc-balancer/shared';
 import type { Member } from './balance/member.ts';
 import { isRefusal, type Refusal } from './balance/pick.ts';
-import { markUnsupported } from './balance/unsupported.ts';
 import { readRequest } from './guard/read.ts';
 import { aim, byTag, secondFor } from './upstream/aim.ts';
 import { comingHead, headShown } from './upstream/await-head.ts';
@@ -12,6 +11,7 @@ import { type AttemptNote, type Call, isOpen, isRepeatable } from './upstream/ca
 import type { CancelReason } from './upstream/cancellation.ts';
 import { Exchange, type PassedOn } from './upstream/exchange.ts';
 import { judgeBatch, judgeSingle } from './upstream/judge.ts';
+import { noteLack } from './upstream/lack.ts';
 import { BATCH } from './upstream/lateness.ts';
 import type { Network } from './upstream/network.ts';
 import { relayAsNginx } from './upstream/nginx-relay.ts';
@@ -129,9 +129,7 @@ async function relay(exchange: Exchange, calls: readonly Call[], shape: 'single'
       triesLeft--;
     }
     attempts.push(exchange.settle(runner, verdict));
-    for (const { lacked, method } of open) {
-      if (lacked === 'method') markUnsupported(runner.member, method, endedAt);
-    }
+    for (const call of open) noteLack(network.state, runner.member, call, endedAt);
   }
 }
 

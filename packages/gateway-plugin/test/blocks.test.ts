@@ -196,3 +196,51 @@ describe('incident 5: a node whose head is unknown', () => {
     expect(hits().toSorted()).toEqual([3, 3, 6]);
   });
 });
+
+describe('history that a node has pruned', () => {
+  const ADDRESS = '0x00000000000000000000000000000000000000aa';
+  const PRUNED = () => ({ error: { code: -32000, message: 'missing trie node' } }) as const;
+
+  async function startPruned() {
+    const { front, nodes } = await startBench([{ head: HEAD }, { head: HEAD }], {
+      upstreams: [{}, { tier: 'fallback' }],
+    });
+    const [pruned, archive] = nodes as [FakeNode, FakeNode];
+    const balanceAt = (height: number | string) =>
+      front.call('eth_getBalance', [ADDRESS, typeof height === 'number' ? hex(height) : height]);
+    const asked = () => [pruned.hits('eth_getBalance'), archive.hits('eth_getBalance')];
+    return { front, pruned, archive, balanceAt, asked };
+  }
+
+  test('is asked of another, and of that one at once from then on, while later blocks are asked as before', async () => {
+    const { front, pruned, balanceAt, asked } = await startPruned();
+    pruned.answer = ({ method, params }) =>
+      method === 'eth_getBalance' && (params as string[])[1] === hex(10) ? PRUNED() : undefined;
+    for (let calls = 0; calls < 3; calls++) expect((await balanceAt(10)).json.error).toBeUndefined();
+    expect(asked()).toEqual([1, 3]);
+    await balanceAt(9);
+    expect(asked()).toEqual([1, 4]);
+    await balanceAt(11);
+    await balanceAt('latest');
+    expect(asked()).toEqual([3, 4]);
+    expect(front.upstream('a')).toMatchObject({ fails: 0, state: 'eligible' });
+    const explained = front.app.rpcBalancer.explain('net', {
+      method: 'eth_getBalance',
+      params: [ADDRESS, hex(10)],
+    });
+    expect(explained).toMatchObject({
+      picked: 'b',
+      upstreams: [{ reason: 'unsupported' }, { reason: null }],
+    });
+  });
+
+  test('is not remembered of a block so new that a node may not have heard of it, nor of one named by its hash', async () => {
+    const { front, pruned, balanceAt, asked } = await startPruned();
+    pruned.answer = ({ method }) => (method === 'eth_getBalance' ? PRUNED() : undefined);
+    for (let calls = 0; calls < 2; calls++) await balanceAt(HEAD - 4);
+    expect(asked()).toEqual([2, 2]);
+    const { hash } = (await front.call('eth_getBlockByNumber', [hex(10), false])).json.result;
+    for (let calls = 0; calls < 2; calls++) await balanceAt(hash);
+    expect(asked()).toEqual([4, 4]);
+  });
+});

@@ -131,7 +131,14 @@ export function picked(
 }
 
 export function wantedOf(wanted: Partial<Wanted> = {}): Wanted {
-  return { tried: [], tag: null, methods: ['eth_call'], answered: false, behind: [], ...wanted };
+  return {
+    tried: [],
+    tag: null,
+    asked: [{ method: 'eth_call', view: null }],
+    answered: false,
+    behind: [],
+    ...wanted,
+  };
 }
 
 /** Picks and begins an attempt, as the data path does; null when nobody can be picked. */

@@ -117,7 +117,7 @@ function nearnessOf(state: NetworkState, member: Member, need: BlockNeed, now: n
 }
 
 /** The highest of what the probes and its own answers have shown; -1 for unknown. */
-function knownHead(state: NetworkState, member: Member, now: number): number {
+export function knownHead(state: NetworkState, member: Member, now: number): number {
   const sampled = sampledHead(state, member, now);
   return isShownBelieved(state, member, sampled, now) ? Math.max(sampled, member.shownHead) : sampled;
 }

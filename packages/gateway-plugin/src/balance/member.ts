@@ -3,6 +3,7 @@
 import { type Drain, type Reason, TIERS, type Tier, type UpstreamConfig } from '@rpc-balancer/shared';
 import { type ClusterView, createClusterView } from './cluster-view.ts';
 import type { HealthRules } from './rules.ts';
+import type { Lack } from './unsupported.ts';
 
 /** Rises when something has changed that decides who may be picked; all members of a network share one. */
 export interface Changes {
@@ -49,8 +50,8 @@ export interface Member {
   /** Peak-sensitive moving average over successes, and when it was updated; null before the first. */
   latencyMs: number | null;
   latencyAt: number;
-  /** What it lately said it cannot do, by method, and until when that is believed. */
-  readonly unsupported: Map<string, number>;
+  /** What it lately said it lacks, by method. */
+  readonly unsupported: Map<string, Lack>;
   /** Smooth weighting, as in nginx: what has been gathered, and the weight it gathers by. */
   currentWeight: number;
   effectiveWeight: number;

@@ -7,7 +7,7 @@ import { areAllFailed, type NetworkState, type Standing } from './network-state.
 import { firstTier, inZone, isBearable, preferred } from './prefer.ts';
 import { standingOf } from './standing.ts';
 import { choose } from './strategy.ts';
-import { isUnsupported } from './unsupported.ts';
+import { type Asked, isUnsupported } from './unsupported.ts';
 
 /** What a request asks of its upstream. */
 export interface Wanted {
@@ -16,7 +16,7 @@ export interface Wanted {
   /** What the upstream must be able to do; null for nothing special. */
   readonly tag: string | null;
   /** What is asked, for upstreams that lately said they cannot do it. */
-  readonly methods: readonly string[];
+  readonly asked: readonly Asked[];
   /** A node has said already that it cannot: an upstream of which the same is known is not worth another attempt. */
   readonly answered: boolean;
   /** Members that do not have the block that is asked for, as far as is known. */
@@ -109,7 +109,7 @@ function reasonFor(
   state: NetworkState,
   { reasons }: Standing,
   member: Member,
-  { tag, methods, behind }: Wanted,
+  { tag, asked, behind }: Wanted,
   now: number,
 ): Reason | null {
   const lasting = reasons[member.index] ?? null;
@@ -117,7 +117,7 @@ function reasonFor(
   if (isFull(member)) return 'full';
   if (tag !== null && !member.tags.has(tag) && state.members.some(({ tags }) => tags.has(tag)))
     return 'untagged';
-  const lacks = member.unsupported.size > 0 && methods.some((method) => isUnsupported(member, method, now));
+  const lacks = member.unsupported.size > 0 && asked.some((call) => isUnsupported(member, call, now));
   if (lasting !== null) return lasting;
   if (lacks) return 'unsupported';
   return behind.includes(member) ? 'behind_block' : null;

@@ -1,3 +1,4 @@
+import { chainView } from '@rpc-balancer/shared';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createClock } from '../../../../test/kit/clock.ts';
@@ -68,7 +69,7 @@ describe('what is worked out once', () => {
     if (kind === 'nothing') recordNothing(member, trials.get(at) ?? null);
     if (kind === 'throttle') recordThrottled(member, now, ms);
     if (kind === 'forbid') recordUnauthorized(member, now);
-    if (kind === 'lack') markUnsupported(member, 'eth_call', now);
+    if (kind === 'lack') markUnsupported(member, 'eth_call', Number.POSITIVE_INFINITY, now);
     if (kind === 'rank' && state.probed) {
       rank(
         state,
@@ -148,34 +149,63 @@ describe('slow start', () => {
 describe('what an upstream cannot do', () => {
   test('is asked of another while one may be able to, and of all when none is', () => {
     const state = unprobed([{}, {}]);
-    markUnsupported(memberOf(state, 0), 'trace_block', START);
-    const wanted = { methods: ['trace_block'] };
+    markUnsupported(memberOf(state, 0), 'trace_block', Number.POSITIVE_INFINITY, START);
+    const wanted = { asked: [{ method: 'trace_block', view: null }] };
     expect([picked(state, START, wanted)?.id, picked(state, START, wanted)?.id]).toEqual(['b', 'b']);
     expect(picked(state, START)?.id).toBe('a');
-    markUnsupported(memberOf(state, 1), 'trace_block', START);
+    markUnsupported(memberOf(state, 1), 'trace_block', Number.POSITIVE_INFINITY, START);
     expect(picked(state, START, wanted)).not.toBeNull();
   });
 
   test('is not asked of a second that is known to lack it as well', () => {
     const state = unprobed([{}, {}]);
-    for (const member of state.members) markUnsupported(member, 'trace_block', START);
-    const wanted = { methods: ['trace_block'], tried: [memberOf(state, 0)], answered: true };
+    for (const member of state.members)
+      markUnsupported(member, 'trace_block', Number.POSITIVE_INFINITY, START);
+    const wanted = {
+      asked: [{ method: 'trace_block', view: null }],
+      tried: [memberOf(state, 0)],
+      answered: true,
+    };
     expect(picked(state, START, wanted)).toBeNull();
   });
 
   test('is forgotten after five minutes', () => {
     const state = unprobed([{}, { tier: 'fallback' }]);
-    markUnsupported(memberOf(state, 0), 'trace_block', START);
-    const wanted = { methods: ['trace_block'] };
+    markUnsupported(memberOf(state, 0), 'trace_block', Number.POSITIVE_INFINITY, START);
+    const wanted = { asked: [{ method: 'trace_block', view: null }] };
     expect(picked(state, START + 299_999, wanted)?.id).toBe('b');
     expect(picked(state, START + 300_000, wanted)?.id).toBe('a');
   });
 
   test('is kept for at most 256 methods, the latest', () => {
     const member = memberOf(unprobed([{}]), 0);
-    for (let at = 0; at < 300; at++) markUnsupported(member, `made_up${at}`, START);
+    for (let at = 0; at < 300; at++) markUnsupported(member, `made_up${at}`, Number.POSITIVE_INFINITY, START);
     expect(member.unsupported.size).toBe(256);
     expect(member.unsupported.has('made_up299')).toBe(true);
+  });
+});
+
+describe('history that an upstream lacks', () => {
+  const of = (block: string) => ({
+    asked: [{ method: 'eth_getBalance', view: chainView('eth_getBalance', ['0x00', block]) }],
+  });
+
+  test('is asked of another up to the highest block that it said so of, and of that one above and by tags', () => {
+    const state = unprobed([{}, { tier: 'fallback' }]);
+    const member = memberOf(state, 0);
+    markUnsupported(member, 'eth_getBalance', 100, START);
+    markUnsupported(member, 'eth_getBalance', 50, START);
+    const whom = (block: string) => picked(state, START, of(block))?.id;
+    expect(['0x32', '0x64', '0x65', 'latest'].map(whom)).toEqual(['b', 'b', 'a', 'a']);
+  });
+
+  test('is forgotten with its time, not with a later word about lower blocks', () => {
+    const state = unprobed([{}, { tier: 'fallback' }]);
+    const member = memberOf(state, 0);
+    markUnsupported(member, 'eth_getBalance', 100, START);
+    markUnsupported(member, 'eth_getBalance', 50, START + 300_000);
+    expect(picked(state, START + 300_000, of('0x64'))?.id).toBe('a');
+    expect(picked(state, START + 300_000, of('0x32'))?.id).toBe('b');
   });
 });
 

@@ -48,13 +48,14 @@ export interface Explanation {
 export function explain(network: Network, { method, params }: ExplainedCall, now: number): Explanation {
   const { name, config, state, safetyOf, tagOf, random } = network;
   // nginx knows nothing of blocks.
-  const calls = config.compat === null ? [{ view: chainView(method, params), lastResort: null }] : [];
+  const asked = { method, view: config.compat === null ? chainView(method, params) : null, lastResort: null };
+  const calls = config.compat === null ? [asked] : [];
   const need = needOf(state, calls, now);
   const behind = need === null ? [] : behindOf(state, need, [], now);
   const wanted: Wanted = {
     tried: [],
     tag: tagOf(method) ?? null,
-    methods: [method],
+    asked: [asked],
     answered: false,
     behind,
   };

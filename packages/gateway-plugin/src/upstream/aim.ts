@@ -33,8 +33,7 @@ export function aim(
 ): Aim {
   const need = needOf(state, open, now);
   const behind = need === null ? NOBODY : behindOf(state, need, tried, now);
-  const methods = open.map(({ method }) => method);
-  const wanted = { tried, tag, methods, answered: open.every(isAnswered), behind };
+  const wanted = { tried, tag, asked: open, answered: open.every(isAnswered), behind };
   if (triesLeft <= 0) return { wanted, need, member: refusal(state, wanted, now) };
   return {
     wanted,

@@ -30,7 +30,7 @@ export async function relayAsNginx(exchange: Exchange, calls: readonly Call[], b
     const member = pickFor(
       pin,
       state,
-      { tried, tag: null, methods: [], answered: false, behind: [] },
+      { tried, tag: null, asked: [], answered: false, behind: [] },
       begunAt,
       network.random,
     );

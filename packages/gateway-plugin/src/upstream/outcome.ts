@@ -45,7 +45,7 @@ export interface Verdict {
   readonly lost: boolean;
   /** Nothing ran at the node although it answered (method not found). */
   readonly nothingRan: boolean;
-  /** What the node said it lacks; only this is remembered. */
+  /** What the node said it lacks; this is remembered. */
   readonly lacks: 'method' | 'history' | null;
   /** A reset of a reused socket: the same upstream may be tried again. */
   readonly stale: boolean;
