@@ -21,6 +21,7 @@ describe('an upstream that goes silent', () => {
     const { front, a, b } = await start();
     await learn(front, 'eth_gasPrice');
     a.answer = HANG;
+    b.answer = () => ({ result: '0x1', afterMs: 100 }); // So that each gets half, which is more than may be hedged.
     const begunAt = performance.now();
     const answers = await Promise.all(Array.from({ length: 20 }, () => front.call('eth_gasPrice')));
     // Far below the read timeout of ten seconds, which would end them otherwise.
@@ -32,6 +33,15 @@ describe('an upstream that goes silent', () => {
     expect([a.hits(), b.hits()]).toEqual([asked, served + 5]);
     await waitFor(() => a.inFlight === 0, { what: 'the hanging attempts to be given up' });
     expect(front.upstream('a').inFlight).toBe(0);
+  });
+
+  test('may still answer first: then the other attempt is given up, and nobody is blamed', async () => {
+    const { front, a, b } = await start({ silence: 100 }, [{}, { tier: 'fallback' }]);
+    a.answer = () => ({ result: '0xa', afterMs: 500 });
+    b.answer = HANG;
+    expect((await front.call('eth_gasPrice')).json.result).toBe('0xa');
+    expect(b.hits()).toBe(1);
+    for (const id of ['a', 'b']) expect(front.upstream(id)).toMatchObject({ fails: 0, inFlight: 0 });
   });
 
   test('counts its silence as failures, so that one trial brings it back', async () => {
@@ -94,6 +104,16 @@ describe('an upstream that goes silent', () => {
     expect(b.hits()).toBe(0);
   });
 
+  test('is none while an answer comes, however slowly', async () => {
+    const settings = { silence: 100, readTimeout: 2000 };
+    const { front, a, b } = await start(settings, [{}, { tier: 'fallback' }]);
+    a.mode = 'stall';
+    const begunAt = performance.now();
+    expect((await front.call('eth_gasPrice')).status).toBe(200);
+    expect(performance.now() - begunAt).toBeGreaterThan(1000); // Between two bytes the read timeout counts.
+    expect(b.hits()).toBe(1);
+  });
+
   test('off, reads wait for their timeout', async () => {
     const { front, a, b } = await start({ silence: 'off', readTimeout: 700, connectTimeout: 100 }, [
       {},
@@ -111,19 +131,36 @@ test('reads in flight on an upstream that is ejected meanwhile go to another at 
   const settings = { silence: 'off', maxFails: 2, failTimeout: 60_000 };
   const { front, a } = await start(settings, [{}, { tier: 'fallback' }]);
   a.answer = ({ method }) => (method === 'eth_getLogs' ? { hang: true } : { status: 500, body: 'broken' });
+  const begunAt = performance.now();
   const waiting = Promise.all(Array.from({ length: 4 }, () => front.call('eth_getLogs', [{}])));
   await waitFor(() => a.inFlight === 4, { what: 'the reads to hang there' });
   for (let call = 0; call < 2; call++) expect((await front.call('eth_gasPrice')).status).toBe(200);
   expect(front.upstream('a').reason).toBe('ejected');
   expect((await waiting).map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+  expect(performance.now() - begunAt).toBeLessThan(5000); // The read timeout is twice as long.
+});
+
+test('reads in flight on an upstream whose probes time out meanwhile go to another at once', async () => {
+  const probe = { interval: '100ms', timeout: '300ms', attempts: 1 };
+  const { front, a, b } = await start({ silence: 'off', probe }, [{}, { tier: 'fallback' }]);
+  await front.reason('a', null);
+  await front.reason('b', 'standby');
+  a.answer = HANG;
+  const begunAt = performance.now();
+  const answers = await Promise.all(Array.from({ length: 4 }, () => front.call('eth_getLogs', [{}])));
+  expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+  expect(performance.now() - begunAt).toBeLessThan(5000); // The read timeout is twice as long.
+  expect([a.hits('eth_getLogs'), b.hits('eth_getLogs')]).toEqual([4, 4]);
+  expect(front.upstream('a')).toMatchObject({ reason: 'probe_timeout', inFlight: 0, fails: 0 });
 });
 
 describe('hedging', () => {
   const SLOW = { afterMs: 3000, result: '0xa' } as const;
 
   test('a slow read is asked of a second upstream, the first answer counts and the other attempt is given up without blame', async () => {
-    const { front, a, b } = await start({ hedge: { after: 30 } }, [{}, { tier: 'fallback' }]);
-    a.answer = () => SLOW;
+    const settings = { hedge: { after: 30 }, readTimeout: '25s' };
+    const { front, a, b } = await start(settings, [{}, { tier: 'fallback' }]);
+    a.answer = HANG; // For longer than is waited below.
     b.answer = () => ({ result: '0xb' });
     expect((await front.call('eth_gasPrice')).json.result).toBe('0xb');
     await waitFor(() => a.inFlight === 0, { what: 'the slow attempt to be given up' });

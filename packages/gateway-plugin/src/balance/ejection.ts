@@ -39,6 +39,8 @@ export function waitsForTrial(member: Member, now: number, waitMs: number, ticke
 
 /** A trial that was given out: to be returned, should the attempt end without saying anything about the upstream. */
 export interface Trial {
+  /** Whether the upstream was excluded; else the attempt is an ordinary one, the first since long after the last failure. */
+  readonly excluded: boolean;
   readonly begunAt: number;
   readonly checkedBefore: number;
   readonly ticketUntil: number;
@@ -51,7 +53,8 @@ export function beginAttempt(member: Member, now: number, waitMs: number): Trial
   const { ticketUntil } = member;
   if (ticketUntil <= now && isResting(member, now, waitMs)) return null;
   const begunAt = ticked(member, now);
-  const trial = { begunAt, checkedBefore: member.checkedAt, ticketUntil };
+  const excluded = member.maxFails > 0 && member.fails >= member.maxFails;
+  const trial = { excluded, begunAt, checkedBefore: member.checkedAt, ticketUntil };
   member.checkedAt = begunAt;
   if (ticketUntil > now) {
     member.ticketUntil = 0;

@@ -35,7 +35,7 @@ export function lookAt(network: Network, now: number): void {
   standingOf(network.state, now);
   for (const { race, runner } of waiting) {
     if (silent.has(runner.member)) race.expedite('silent');
-    else if (GONE.has(runner.member.reason) && runner.trial === null) race.expedite('excluded');
+    else if (GONE.has(runner.member.reason) && !runner.trial?.excluded) race.expedite('excluded');
   }
 }
 
