@@ -67,6 +67,12 @@ describe('the budget', () => {
     );
   });
 
+  test('lets nobody save up more than ten hedges', () => {
+    const budget = new Budget();
+    for (let attempt = 0; attempt < 1000; attempt++) budget.earn();
+    expect(Array.from({ length: 20 }, () => budget.takeHedge()).filter(Boolean)).toHaveLength(10);
+  });
+
   test('has a reserve of its own for all that is in flight at an upstream that goes silent', () => {
     const budget = new Budget();
     while (budget.takeHedge());

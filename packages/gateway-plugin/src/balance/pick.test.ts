@@ -111,6 +111,11 @@ describe('reasons', () => {
     }
   });
 
+  test('whoever probably does not answer is asked after those that are only late', () => {
+    for (const reason of ['unreachable', 'probe_timeout', 'probe_failed', 'unauthorized', 'silent'] as const)
+      expect(sequence(probed([{}, {}], [reason, 'lagging'], NOW), 2), reason).toBe('bb');
+  });
+
   test('a disabled upstream is never picked, not even alone', () => {
     expect(sequence(unprobed([{ disabled: true }, {}]), 2)).toBe('bb');
     expect(sequence(unprobed([{ disabled: true }]), 1)).toBe('-');

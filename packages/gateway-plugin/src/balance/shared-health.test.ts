@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Cluster, clusterOf, type Replica } from '../../test/replicas.ts';
+import { beginAttempt } from './ejection.ts';
 import { lastingReasons, nextEndOf } from './network-state.ts';
 import { applyReport, grantTrial, noteEnd, trialsDue, turnOf, useTickets } from './shared-health.ts';
 
@@ -71,6 +72,18 @@ describe('an exclusion that replicas make together', () => {
     expect(whoExcludesA(cluster)).toEqual([]);
   });
 
+  test('does not begin where an own failure is longer ago than failTimeout', () => {
+    const cluster = clusterOf(2);
+    cluster.replica(1).attempt(A, 'failure');
+    cluster.clock.advance(3001);
+    for (const at of [0, 0]) failsAtA(cluster.replica(at));
+    cluster.exchange();
+    expect(whoExcludesA(cluster)).toEqual([]);
+    failsAtA(cluster.replica(0));
+    cluster.exchange();
+    expect(whoExcludesA(cluster)).toEqual(['anna', 'bert']);
+  });
+
   test('is no affair of an upstream that is never excluded, stands alone or is not known', () => {
     for (const upstreams of [[{ maxFails: 0 }, {}], [{}]]) {
       const cluster = clusterOf(2, upstreams);
@@ -132,6 +145,15 @@ describe('an exclusion that one replica alone has caused', () => {
   test('is tried at once by the others and not by its author', () => {
     const { replicas, clock } = excludedByAnna();
     expect(replicas.map((replica) => mayTry(replica, clock.now()))).toEqual([[], [A], [A]]);
+  });
+
+  test('is tried once while that attempt runs, however long it hangs', () => {
+    const { replica, clock } = excludedByAnna();
+    const member = replica(1).member(A);
+    grantTrial(member, clock.now() + 500);
+    clock.advance(1);
+    beginAttempt(member, clock.now(), 3000);
+    expect(mayTry(replica(1), clock.now() + 2000)).toEqual([]);
   });
 
   test('ends with a success for all but its author, who tries when its time is over', () => {
@@ -233,6 +255,19 @@ describe('a replica that starts', () => {
     replica(1).hear(report, { past: true, agoMs: 1000 });
     expect([A, B, C].filter(replica(1).isOut)).toEqual([A]);
   });
+});
+
+test('a replica that starts takes over what several have excluded together, though each has told of one failure', () => {
+  const cluster = clusterOf(3);
+  for (const at of [0, 1]) failsAtA(cluster.replica(at));
+  cluster.exchange();
+  failsAtA(cluster.replica(2));
+  const report = cluster.replica(2).report();
+  if (!report) throw new Error('there is something to tell');
+  expect(report.upstreams).toMatchObject([{ id: 'a', fails: 1, ejected: true }]);
+  const newcomer = clusterOf(1).replica(0);
+  newcomer.hear({ ...report, by: 'zoe' }, { past: true, agoMs: 1000 });
+  expect(newcomer.isOut(A)).toBe(true);
 });
 
 describe('whatever happens in whatever order', () => {
