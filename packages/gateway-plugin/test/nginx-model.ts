@@ -1,4 +1,4 @@
-// Decides: what nginx's least_conn does, written down a second time from its documentation and source, independently
+// Decides: what nginx's least_conn and round robin do, written down a second time from its documentation and source, independently
 // of ours: the oracle of the model test. Either exactly so, or in ms with the differences that are meant: an aborted
 // attempt is neutral, and while everybody is out, trials come every second.
 
@@ -31,10 +31,12 @@ export interface Session {
 export class NginxModel {
   readonly peers: Peer[];
   readonly #exact: boolean;
+  readonly #roundRobin: boolean;
 
   /** @param exact nginx as it is, whole seconds included; else with the differences of our own rules */
-  constructor(settings: readonly PeerSettings[], exact: boolean) {
+  constructor(settings: readonly PeerSettings[], exact: boolean, roundRobin: boolean) {
     this.#exact = exact;
+    this.#roundRobin = roundRobin;
     this.peers = settings.map((one) => ({
       ...one,
       conns: 0,
@@ -62,7 +64,10 @@ export class NginxModel {
       const candidates = this.peers.filter(
         (peer, at) => peer.tier === tier && !tried.has(at) && this.#usable(peer, now),
       );
-      if (candidates.length > 0) return this.#start(this.#leastConn(candidates), now);
+      if (candidates.length > 0) {
+        const peer = this.#roundRobin ? this.#smooth(candidates) : this.#leastConn(candidates);
+        return this.#start(peer, now);
+      }
     }
     return { chosen: -1, session: null };
   }
@@ -120,7 +125,10 @@ export class NginxModel {
     const tied = candidates.filter((peer) => Math.abs(peer.conns / peer.weight - least) < 1e-9);
     const [first] = tied;
     if (!first) throw new Error('one of them has the least');
-    if (tied.length === 1) return first;
+    return tied.length === 1 ? first : this.#smooth(tied);
+  }
+
+  #smooth(tied: readonly Peer[]): Peer {
     let sum = 0;
     for (const peer of tied) {
       peer.current += peer.effective;
@@ -128,7 +136,8 @@ export class NginxModel {
       if (peer.effective < peer.weight) peer.effective += 1;
     }
     const highest = Math.max(...tied.map(({ current }) => current));
-    const winner = tied.find(({ current }) => current === highest) ?? first;
+    const winner = tied.find(({ current }) => current === highest);
+    if (!winner) throw new Error('one of them has the highest');
     winner.current -= sum;
     return winner;
   }

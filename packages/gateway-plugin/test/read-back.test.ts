@@ -99,6 +99,16 @@ describe('after a write', () => {
     expect(taker.hits('eth_getTransactionReceipt')).toBe(1);
   });
 
+  test('its reads go elsewhere while the node that took it has as many attempts as it may', async () => {
+    const { front, nodes } = await startThree({
+      upstreams: [{ maxConns: 1 }, { maxConns: 1 }, { maxConns: 1 }],
+    });
+    const { hash, taker } = await write(front, nodes);
+    for (const node of nodes) node.answer = () => ({ result: null, afterMs: 300 });
+    await Promise.all([1, 2].map(() => front.call('eth_getTransactionReceipt', [hash])));
+    expect(taker.hits('eth_getTransactionReceipt')).toBe(1);
+  });
+
   test('its reads go to anybody when others have caught up', async () => {
     const { front, nodes } = await startThree();
     await front.call('eth_blockNumber');

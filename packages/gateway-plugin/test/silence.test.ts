@@ -190,6 +190,17 @@ describe('hedging', () => {
     expect(b.hits()).toBeLessThanOrEqual(1 + 60 / 20);
   });
 
+  test('by a percentile, it learns nothing from failures, which are fast', async () => {
+    const settings = { hedge: { after: 'p95' }, maxFails: 0, tries: 1 };
+    const { front, a, b } = await start(settings, [{}, { tier: 'fallback' }]);
+    a.mode = 'http500';
+    await learn(front, 'eth_gasPrice');
+    a.mode = 'ok';
+    a.answer = () => ({ result: '0xa', afterMs: 200 });
+    expect((await front.call('eth_gasPrice')).json.result).toBe('0xa');
+    expect(b.hits()).toBe(0);
+  });
+
   test('by a percentile, it begins when that is known', async () => {
     const { front, a, b } = await start({ hedge: { after: 'p95' } }, [{}, { tier: 'fallback' }]);
     await learn(front, 'eth_gasPrice');

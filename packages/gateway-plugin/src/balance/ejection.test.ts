@@ -288,6 +288,15 @@ describe('throttled upstreams', () => {
     expect(a.throttledUntil - clock.now()).toBe(1000);
   });
 
+  test('a refusal whose time is over already waits like one without', () => {
+    const { a, attemptA, clock } = pair({ failTimeout: 10_000 });
+    attemptA(throttled('0'));
+    expect(a.throttledUntil - clock.now()).toBe(1000);
+    clock.advance(1000);
+    attemptA(throttled('Thu, 01 Jan 1970 00:00:00 GMT'));
+    expect(a.throttledUntil - clock.now()).toBe(2000);
+  });
+
   test('refusals of attempts that were in flight together make one wait, not one longer than the other', () => {
     const { a, clock, settle, state } = pair({ failTimeout: 10_000 });
     const burst = Array.from({ length: 20 }, () => attempt(state, clock.now())).filter(

@@ -120,12 +120,14 @@ export function recordUnauthorized(member: Member, now: number): void {
 
 /**
  * Refusals of attempts that were out together say the same thing: only one that comes after the wait makes it longer.
- * @param retryAfterMs what the upstream asked for; null where it named none
+ * @param retryAfterMs what the upstream asked for; null where it named none. 0, as of a date that its clock has passed and ours
+ * has not, is none: it would be asked in vain by every request.
  */
 export function recordThrottled(member: Member, now: number, retryAfterMs: number | null): void {
-  if (retryAfterMs === null && now < member.throttledUntil) return;
-  const waitMs = retryAfterMs ?? member.throttleMs;
-  if (retryAfterMs === null) member.throttleMs = Math.min(member.throttleMs * 2, member.failTimeoutMs);
+  const named = retryAfterMs !== null && retryAfterMs > 0;
+  if (!named && now < member.throttledUntil) return;
+  const waitMs = named ? retryAfterMs : member.throttleMs;
+  if (!named) member.throttleMs = Math.min(member.throttleMs * 2, member.failTimeoutMs);
   const until = now + Math.min(waitMs, member.failTimeoutMs);
   member.throttledUntil = Math.max(member.throttledUntil, until);
   member.changes.count++;
