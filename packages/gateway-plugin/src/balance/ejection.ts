@@ -2,6 +2,7 @@
 // Must not know: what counts as a failure; times are handed in.
 import { noteOwnFailure, noteOwnSuccess } from './cluster-view.ts';
 import { type Member, THROTTLE_FIRST_MS } from './member.ts';
+import { isOutweighed } from './snapshot.ts';
 
 /** Whether `maxFails` is reached; a lone upstream is never ejected, since there is nobody else (as in nginx). */
 export function isFailed(member: Member, memberCount: number): boolean {
@@ -83,12 +84,14 @@ export function recordFailure(member: Member, now: number): void {
 
 /** nginx's rule: failures are cleared only by an end that was picked more than `failTimeout` after the last of them. */
 export function clearFailures(member: Member): void {
-  if (member.fails > 0) member.changes.count++;
-  if (member.failedAt < member.checkedAt) member.fails = 0;
+  if (member.fails === 0 || member.failedAt >= member.checkedAt) return;
+  member.fails = 0;
+  member.changes.count++;
 }
 
 export function recordSuccess(member: Member, now: number): void {
-  if (member.reason !== null || member.unauthorizedAt > 0) member.changes.count++;
+  if (member.silentUntil > 0 || member.unauthorizedAt > 0 || isOutweighed(member.reason))
+    member.changes.count++;
   noteOwnSuccess(member.view, now);
   clearFailures(member);
   member.succeededAt = now;

@@ -51,7 +51,7 @@ function sinceOf(previous: Snapshot | null, id: string, reason: Reason | null): 
   return same ? previous?.reasonSince.get(id) : undefined;
 }
 
-function isOutweighed(reason: Reason | null): boolean {
+export function isOutweighed(reason: Reason | null): boolean {
   return reason !== null && OUTWEIGHED.has(reason);
 }
 
@@ -64,6 +64,6 @@ export function probedReason(snapshot: Snapshot | null, member: Member, stale: b
   if (reason === null) return null;
   const since = snapshot.reasonSince.get(member.id) ?? snapshot.acceptedAt;
   const outweighed =
-    OUTWEIGHED.has(reason) && member.succeededAt > since && member.succeededAt > member.failedAt;
+    isOutweighed(reason) && member.succeededAt > since && member.succeededAt > member.failedAt;
   return outweighed ? null : reason;
 }

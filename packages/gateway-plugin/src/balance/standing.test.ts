@@ -6,6 +6,7 @@ import { memberOf, picked, probed, rank, unprobed, wantedOf } from '../../test/m
 import {
   beginAttempt,
   endAttempt,
+  markSilent,
   recordFailure,
   recordNothing,
   recordSuccess,
@@ -24,7 +25,17 @@ describe('what is worked out once', () => {
   const step = fc.oneof(
     fc.record({ kind: fc.constant('wait' as const), ms: fc.integer({ min: 0, max: 20_000 }) }),
     fc.record({
-      kind: fc.constantFrom('begin', 'fail', 'succeed', 'nothing', 'throttle', 'forbid', 'rank', 'lack'),
+      kind: fc.constantFrom(
+        'begin',
+        'fail',
+        'succeed',
+        'nothing',
+        'throttle',
+        'forbid',
+        'rank',
+        'lack',
+        'hush',
+      ),
       at: fc.nat(2),
       ms: fc.integer({ min: 1, max: 5000 }),
       reason: fc.constantFrom(null, 'unreachable' as const, 'lagging' as const, 'wrong_chain' as const),
@@ -41,6 +52,7 @@ describe('what is worked out once', () => {
         for (const one of steps) {
           if (one.kind === 'wait') now += one.ms;
           else act(state, one, now, trials);
+          if (one.ms % 3 === 0) continue; // Several things may happen between two looks.
           const kept = standingOf(state, now).reasons;
           expect(kept).toEqual(reasonsNow({ ...state, standing: null }, now));
         }
@@ -69,6 +81,7 @@ describe('what is worked out once', () => {
     if (kind === 'nothing') recordNothing(member, trials.get(at) ?? null);
     if (kind === 'throttle') recordThrottled(member, now, ms);
     if (kind === 'forbid') recordUnauthorized(member, now);
+    if (kind === 'hush') markSilent(member, now);
     if (kind === 'lack') markUnsupported(member, 'eth_call', Number.POSITIVE_INFINITY, now);
     if (kind === 'rank' && state.probed) {
       rank(
@@ -87,6 +100,16 @@ describe('what is worked out once', () => {
     endAttempt(member);
     recordSuccess(member, START + 5);
     expect(standingOf(state, START + 3_600_000)).toBe(first);
+  });
+
+  test('is not worked out again with each success of an upstream that failed once, or has a reason that no success ends', () => {
+    const failedOnce = unprobed([{}, {}]);
+    recordFailure(memberOf(failedOnce, 0), START);
+    for (const state of [failedOnce, probed([{}, {}], ['lagging', 'lagging'], START)]) {
+      const first = standingOf(state, START);
+      recordSuccess(memberOf(state, 0), START + 5);
+      expect(standingOf(state, START + 6)).toBe(first);
+    }
   });
 });
 
