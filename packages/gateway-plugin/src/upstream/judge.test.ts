@@ -251,8 +251,10 @@ describe('a batch', () => {
 
   test('elements beyond what is held get an error that says what to do', () => {
     const calls = [callOf('1'), callOf('2')];
+    for (const call of calls) call.lacked = 'method'; // As another node had said.
     const { outcome, fates } = batch(calls, answerOf(`[${ok(0)},{"id":1,"result":"0xab`, { rest: REST }));
     expect(outcome).toBe('answered');
+    expect(calls.map(({ lacked }) => lacked)).toEqual([null, null]);
     expect(fates[1]).toBe('RPCB_TOO_LARGE');
     expect(calls[1]?.failure?.detail).toContain('batchAnswerLimit');
   });

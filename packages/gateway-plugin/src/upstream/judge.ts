@@ -55,6 +55,7 @@ export function judgeBatch(reply: Reply, calls: readonly Call[], now: number): V
     const element = batch.elements.get(at);
     if (call.id === null) return settle(call, ANSWERED, Buffer.alloc(0), reply);
     if (!element && reply.rest !== null) {
+      call.lacked = null; // Another node may have said so before, this one has not.
       call.failure = {
         code: 'RPCB_TOO_LARGE',
         detail: 'the answers before this one fill gateway.batchAnswerLimit; ask for less at once',
