@@ -154,6 +154,17 @@ test('reads in flight on an upstream whose probes time out meanwhile go to anoth
   expect(front.upstream('a')).toMatchObject({ reason: 'probe_timeout', inFlight: 0, fails: 0 });
 });
 
+test('reads sent to upstreams of which none answers its probes are not doubled for that', async () => {
+  const probe = { interval: '100ms', timeout: '100ms', attempts: 1 };
+  const { front, a, b } = await start({ probe });
+  const answer: FakeNode['answer'] = ({ method }) =>
+    method === 'eth_getLogs' ? { result: [], afterMs: 500 } : { hang: true };
+  for (const node of [a, b]) node.answer = answer;
+  for (const id of ['a', 'b']) await front.reason(id, 'probe_timeout');
+  expect((await front.call('eth_getLogs', [{}])).json.result).toEqual([]);
+  expect(a.hits('eth_getLogs') + b.hits('eth_getLogs')).toBe(1);
+});
+
 describe('hedging', () => {
   const SLOW = { afterMs: 3000, result: '0xa' } as const;
 

@@ -43,6 +43,8 @@ export interface Member {
   ticketUntil: number;
   /** The reason of the last look, for those that must know whether a success may change it. */
   reason: Reason | null;
+  /** Since when, by the look that found it. */
+  reasonAt: number;
   /** The weight that counts now: less than `weight` while it climbs back (slowStart). */
   share: number;
   /** Since when it may be picked again after it could not; 0 from the start. */
@@ -122,6 +124,7 @@ export function createMember(config: UpstreamConfig, index: number, { changes, r
     view: createClusterView(),
     ticketUntil: 0,
     reason: null,
+    reasonAt: 0,
     recoveredAt: 0,
     latencyMs: null,
     latencyAt: 0,

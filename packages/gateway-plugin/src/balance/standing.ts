@@ -19,6 +19,7 @@ function workOut(state: NetworkState, now: number): Standing {
   for (const member of members) {
     const reason = reasons[member.index] ?? null;
     if (member.reason !== null && reason === null) member.recoveredAt = now;
+    if (member.reason !== reason) member.reasonAt = now;
     member.reason = reason;
     forgetUnsupported(member, now);
   }

@@ -35,8 +35,13 @@ export function lookAt(network: Network, now: number): void {
   standingOf(network.state, now);
   for (const { race, runner } of waiting) {
     if (silent.has(runner.member)) race.expedite('silent');
-    else if (GONE.has(runner.member.reason) && !runner.trial?.excluded) race.expedite('excluded');
+    else if (isLost(runner)) race.expedite('excluded');
   }
+}
+
+/** Whether its upstream was excluded since it was sent: whoever is sent there all the same has nobody better. */
+function isLost({ member, trial, begunAt }: Runner): boolean {
+  return GONE.has(member.reason) && begunAt < member.reasonAt && !trial?.excluded;
 }
 
 /** Nothing of what the upstream was asked since then was answered for longer than calls of this kind may take. */
