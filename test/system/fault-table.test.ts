@@ -12,6 +12,8 @@ const BAD_MS = LONG ? 8000 : 3000;
 const CONNECTIONS_MAX = 256;
 
 const MAX_FAILS = 3;
+/** What comes in while failures are gathered before they are shared, which is 10 ms. */
+const READS_PER_BATCH = (RATE_PER_S * 10) / 1000;
 
 /** What a busy machine may add to a read; less than the default read timeout of 10 s, for which no read may wait. */
 const SLACK_MS = 6000;
@@ -158,7 +160,9 @@ describe.each(MODES)('$mode', ({ start }) => {
     }
     const id = idOf(bad ? nodes.indexOf(bad) : -1);
     const wasted = await Promise.all(gateways.map((replica) => wastedOf(replica, fault, id)));
-    for (const [at, { peak }] of runs.entries()) expect(wasted[at]).toBeLessThanOrEqual(MAX_FAILS + peak);
+    const peak = runs.reduce((sum, run) => sum + run.peak, 0);
+    const sum = wasted.reduce((total, own) => total + own, 0);
+    expect(sum).toBeLessThanOrEqual(MAX_FAILS + peak + READS_PER_BATCH + 1);
     // A late answer is an answer. All else must have met the fault, or the test has shown nothing.
     if (fault !== 'late') expect(Math.max(...wasted)).toBeGreaterThan(0);
   });

@@ -3,6 +3,7 @@ import { createClock, type FakeClock } from '../../../../test/kit/clock.ts';
 import { type Attempt, attempt, memberOf, probed, unprobed, wantedOf } from '../../test/members.ts';
 import { ABORTED, ANSWERED, judgeTransport, type Verdict } from '../upstream/outcome.ts';
 import { isForgiven, record } from '../upstream/record.ts';
+import { markSilent } from './ejection.ts';
 import type { Member } from './member.ts';
 import { areAllFailed, type NetworkState, reasonsNow } from './network-state.ts';
 import { refusal } from './pick.ts';
@@ -323,6 +324,13 @@ describe('throttled upstreams', () => {
     settle(first, throttled('5'));
     settle(second && onA, throttled('1'));
     expect(a.throttledUntil - clock.now()).toBe(5000);
+  });
+
+  test('a refusal is an answer, which ends silence', () => {
+    const { a, attemptA, clock } = pair();
+    markSilent(a, clock.now());
+    attemptA(throttled());
+    expect(a.silentUntil).toBe(0);
   });
 
   test('a throttled attempt is no failure', () => {

@@ -128,6 +128,8 @@ export function recordUnauthorized(member: Member, now: number): void {
  */
 export function recordThrottled(member: Member, now: number, retryAfterMs: number | null): void {
   const named = retryAfterMs !== null && retryAfterMs > 0;
+  if (member.silentUntil > 0) member.changes.count++;
+  member.silentUntil = 0; // A refusal is an answer.
   if (!named && now < member.throttledUntil) return;
   const waitMs = named ? retryAfterMs : member.throttleMs;
   if (!named) member.throttleMs = Math.min(member.throttleMs * 2, member.failTimeoutMs);
