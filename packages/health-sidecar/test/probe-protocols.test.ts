@@ -4,13 +4,17 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { type FakeCometOptions, startFakeComet } from '../../../test/kit/fake-comet.ts';
 import type { Mode } from '../../../test/kit/fake-node.ts';
 import { FINALITY_BLOCKS, genesisOf, startFakeSubstrate } from '../../../test/kit/fake-substrate.ts';
-import { probe } from './probing.ts';
+import { IMPATIENT_MS, probe } from './probing.ts';
 
 describe('a probe of Substrate', () => {
   async function start(options: Parameters<typeof startFakeSubstrate>[0] = {}) {
     const node = await startFakeSubstrate({ head: 20_000, ...options });
     onTestFinished(() => node.stop());
-    return { node, probe: (describe = false) => probe(node, { protocol: 'substrate', describe }) };
+    const probing = {
+      protocol: 'substrate',
+      ...(options.mode === 'hang' && { timeoutMs: IMPATIENT_MS }),
+    } as const;
+    return { node, probe: (describe = false) => probe(node, { ...probing, describe }) };
   }
   const without = (...methods: string[]) =>
     start({

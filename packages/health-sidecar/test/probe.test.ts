@@ -7,7 +7,7 @@ import {
   startFakeNode,
 } from '../../../test/kit/fake-node.ts';
 import { freePort } from '../../../test/kit/ports.ts';
-import { probe } from './probing.ts';
+import { IMPATIENT_MS, probe } from './probing.ts';
 
 async function startNode(options: FakeNodeOptions = {}): Promise<FakeNode> {
   const node = await startFakeNode({ head: 100, ...options });
@@ -41,7 +41,9 @@ describe('a failed probe', () => {
   ];
 
   test.each(rows)('is $failure when the node does: $mode', async ({ mode, failure }) => {
-    expect(await probe(await startNode({ mode }))).toMatchObject({ failure, detail: expect.any(String) });
+    const probing = failure === 'probe_timeout' ? { timeoutMs: IMPATIENT_MS } : {};
+    const sample = await probe(await startNode({ mode }), probing);
+    expect(sample).toMatchObject({ failure, detail: expect.any(String) });
   });
 
   test('is unreachable when nobody listens', async () => {

@@ -6,6 +6,11 @@ import { PROTOCOLS } from '../src/probes/protocols.ts';
 import { createFetcher, type Fetcher, monotonicNow } from '../src/runtime.ts';
 import type { Sample } from '../src/samples.ts';
 
+/** An upstream that answers does so in less, on a busy machine too. */
+const PATIENT_MS = 10_000;
+/** Enough where no answer is expected. */
+export const IMPATIENT_MS = 300;
+
 export interface Upstream {
   readonly url: string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -23,7 +28,7 @@ export interface Probing {
 }
 
 export async function probe({ url, headers = {} }: Upstream, probing: Probing = {}): Promise<Sample> {
-  const { protocol = 'evm', attempts = 1, timeoutMs = 300, describe = false, keys = {} } = probing;
+  const { protocol = 'evm', attempts = 1, timeoutMs = PATIENT_MS, describe = false, keys = {} } = probing;
   const upstreams = [{ id: 'a', url, headers }];
   const network = { protocol, probe: { attempts, timeout: timeoutMs, ...keys }, upstreams };
   const config = validateConfig({ networks: { main: network } });

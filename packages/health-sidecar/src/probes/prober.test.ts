@@ -26,7 +26,7 @@ function upstreamsOf(...ids: readonly string[]): LocatedUpstream[] {
   }));
 }
 
-function proberOf(fetcherOf: ProberOptions['fetcherOf']) {
+function proberOf(fetcherOf: ProberOptions['fetcherOf'], given: Partial<ProberOptions> = {}) {
   const sampled: string[] = [];
   const prober = createProber({
     config: { protocol: 'evm' },
@@ -37,6 +37,7 @@ function proberOf(fetcherOf: ProberOptions['fetcherOf']) {
     pause: async () => {},
     redact: (text) => text,
     onSample: (upstream) => sampled.push(upstream),
+    ...given,
   });
   return { prober, sampled };
 }
@@ -58,4 +59,36 @@ test('what a probe finds of an upstream that is gone meanwhile is left aside', a
   await round.whole;
   expect([...prober.windows.keys()]).toEqual(['b']);
   expect(sampled).toEqual(['b']);
+});
+
+test('what seldom changes is asked of an upstream when it is new, and again after minutes', async () => {
+  const asked: string[] = [];
+  let now = 0;
+  const fetcher: Fetcher = {
+    async fetch(_, { body = '' }) {
+      const { method } = JSON.parse(body);
+      asked.push(method);
+      const number = '0x10';
+      const result = { number, isSyncing: false, specName: 'statemine', methods: [] };
+      return Response.json({
+        jsonrpc: '2.0',
+        id: 1,
+        result: method === 'chain_getBlockHash' ? '0xab' : result,
+      });
+    },
+    close: async () => {},
+  };
+  const { prober } = proberOf(async () => fetcher, {
+    ...{ config: { protocol: 'substrate' }, now: () => now },
+  });
+  const describedAt = async (at: number, ...ids: readonly string[]) => {
+    now = at;
+    asked.length = 0;
+    await prober.start(upstreamsOf(...ids)).whole;
+    return asked.filter((method) => method === 'state_getRuntimeVersion').length;
+  };
+  expect(await describedAt(0, 'a')).toBe(1);
+  expect(await describedAt(2000, 'a', 'b')).toBe(1);
+  expect(await describedAt(599_000, 'a', 'b')).toBe(0);
+  expect(await describedAt(600_000, 'a', 'b')).toBe(1);
 });

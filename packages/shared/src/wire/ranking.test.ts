@@ -11,6 +11,12 @@ const orNull = <Value>(value: fc.Arbitrary<Value>) => fc.option(value, { nil: nu
 
 const head = { number: count, hash: orNull(fc.string({ maxLength: 80 })), headerAt: orNull(amount) };
 
+/** All but what is not always told. */
+const OF_EVERY_UPSTREAM = [
+  ...(['id', 'reason', 'head', 'finalized', 'lagBlocks'] as const),
+  ...(['latencyP50Ms', 'latencyP95Ms', 'errorRatio', 'score'] as const),
+];
+
 const ranking: fc.Arbitrary<Ranking> = fc.record({
   version: fc.constant(1 as const),
   network: name,
@@ -24,17 +30,21 @@ const ranking: fc.Arbitrary<Ranking> = fc.record({
   finalized: orNull(count),
   blockIntervalMs: orNull(amount.map((value) => value + 1)),
   upstreams: fc.array(
-    fc.record({
-      id: name,
-      reason: orNull(fc.constantFrom(...reasonNames)),
-      head: orNull(fc.record(head)),
-      finalized: orNull(count),
-      lagBlocks: orNull(count),
-      latencyP50Ms: orNull(amount),
-      latencyP95Ms: orNull(amount),
-      errorRatio: share,
-      score: share,
-    }),
+    fc.record(
+      {
+        id: name,
+        reason: orNull(fc.constantFrom(...reasonNames)),
+        head: orNull(fc.record(head)),
+        finalized: orNull(count),
+        lagBlocks: orNull(count),
+        latencyP50Ms: orNull(amount),
+        latencyP95Ms: orNull(amount),
+        errorRatio: share,
+        score: share,
+        restartedAt: amount,
+      },
+      { requiredKeys: OF_EVERY_UPSTREAM },
+    ),
     { maxLength: 5 },
   ),
 });
