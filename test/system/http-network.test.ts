@@ -1,7 +1,7 @@
 // Whether plain HTTP services are judged by their health pages alone, and served, without any head.
 import fastify from 'fastify';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Cluster, PATIENT_PROBE, startEmbedded } from './cluster.ts';
+import { agreed, PATIENT_PROBE, startTrio, type Trio } from './cluster.ts';
 import { upstreamsOf } from './upstreams.ts';
 
 interface Service {
@@ -25,16 +25,14 @@ async function startService(): Promise<Service> {
 }
 
 let services: Service[] = [];
-let cluster: Cluster;
+let cluster: Trio;
 
 beforeAll(async () => {
   services = await Promise.all([startService(), startService(), startService()]);
-  cluster = await startEmbedded({
-    phoenix: {
-      ...{ protocol: 'http', required: true, upstreams: upstreamsOf(services) },
-      probe: { ...PATIENT_PROBE, path: '/api/health', json: { '/status': 'ok' } },
-    },
-  });
+  const probe = { ...PATIENT_PROBE, path: '/api/health', json: { '/status': 'ok' } };
+  const upstreams = upstreamsOf(services);
+  const networks = { phoenix: { protocol: 'http', required: true, probe, upstreams } } as const;
+  cluster = await startTrio(networks, { gateways: 1, sidecars: ['node'] });
   for (const id of ['a', 'b', 'c']) await cluster.reason('phoenix', id, null);
 });
 
@@ -72,3 +70,29 @@ test('a service that calls itself degraded, refuses the probe or is away is left
   await cluster.reason('phoenix', 'b', null);
   await cluster.reason('phoenix', 'c', null);
 });
+
+test('the sidecar tells which version each service has, and which was restarted', async () => {
+  const [, , restarted] = services;
+  if (!restarted) throw new Error('three were started');
+  const told = async () => {
+    const status = await cluster.sidecars[0]?.status();
+    return Object.fromEntries(
+      status?.networks[0].upstreams.map(({ id, facts, restartedAt }: Told) => [id, { facts, restartedAt }]),
+    );
+  };
+  const facts = { version: '1.4.2' };
+  const others = { a: { facts, restartedAt: null }, b: { facts, restartedAt: null } };
+  await agreed('every version', async () => {
+    expect(await told()).toEqual({ ...others, c: { facts, restartedAt: null } });
+  });
+  restarted.uptime = 1;
+  await agreed('the restart', async () => {
+    expect(await told()).toEqual({ ...others, c: { facts, restartedAt: expect.any(Number) } });
+  });
+});
+
+interface Told {
+  readonly id: string;
+  readonly facts: unknown;
+  readonly restartedAt: number | null;
+}

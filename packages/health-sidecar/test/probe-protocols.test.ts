@@ -131,6 +131,7 @@ describe('a probe of CometBFT', () => {
     ['a height in hexadecimal', status({ latest_block_height: '0x7' })],
     ['a sync state that is a text', status({ catching_up: 'false' })],
     ['no chain id', status({}, {})],
+    ['an empty chain id', status({}, { network: '' })],
     ['a chain id that is far too long', status({}, { network: 'x'.repeat(51) })],
   ])('calls nonsense a failure: %s', async (_, result) => {
     const { node, probe } = await start();

@@ -6,8 +6,8 @@ import { type Answer, createCall, createUriCall, nonsense } from './call.ts';
 import type { ProbeContext, Protocol } from './protocol.ts';
 import { decimalOf, hashOf, instantOf, isRecord } from './values.ts';
 
-/** MaxChainIDLen of CometBFT. */
-const CHAIN_ID_CHARS_MAX = 50;
+/** As long as MaxChainIDLen of CometBFT lets it be. */
+const CHAIN_ID = /^[\x21-\x7e]{1,50}$/;
 
 export const cometbft: Protocol = { probeOnce };
 
@@ -31,7 +31,7 @@ function goodSample(answer: Answer, { redact }: ProbeContext): Omit<GoodSample, 
   if (!isRecord(node) || !isRecord(sync) || typeof sync.catching_up !== 'boolean') return null;
   const number = decimalOf(sync.latest_block_height);
   const { network, version } = node;
-  if (number === null || typeof network !== 'string' || network.length > CHAIN_ID_CHARS_MAX) return null;
+  if (number === null || typeof network !== 'string' || !CHAIN_ID.test(network)) return null;
   return {
     failure: null,
     latencyMs: answer.latencyMs,
