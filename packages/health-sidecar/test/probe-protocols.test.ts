@@ -225,6 +225,15 @@ describe('a probe of an http upstream', () => {
     expect(sample).toMatchObject(detail === null ? { failure: null } : { failure: 'probe_failed', detail });
   });
 
+  test('reads at most a megabyte, and needs no more where nothing in it is expected', async () => {
+    const { url } = await start(() => ({ status: 'ok', padding: 'x'.repeat(1_100_000) }));
+    expect(await http(url)).toMatchObject({ failure: null, facts: {} });
+    expect(await http(url, { json: { '/status': 'ok' } })).toMatchObject({
+      ...{ failure: 'probe_failed', detail: 'GET /health: more than 1048576 bytes' },
+    });
+    expect(await http(url, { head: { pointer: '/height' } })).toMatchObject({ failure: 'probe_failed' });
+  });
+
   test('reads the height where it is told to, in each way of writing it', async () => {
     const { url, asked } = await start((_, path) =>
       path === '/syncing' ? { data: { head_slot: '9000', hex: '0x10' } } : { ...healthy, height: 77 },
