@@ -91,4 +91,6 @@ test('what seldom changes is asked of an upstream when it is new, and again afte
   expect(await describedAt(2000, 'a', 'b')).toBe(1);
   expect(await describedAt(599_000, 'a', 'b')).toBe(0);
   expect(await describedAt(600_000, 'a', 'b')).toBe(1);
+  expect(await describedAt(600_100, 'a')).toBe(0);
+  expect(await describedAt(600_200, 'a', 'b')).toBe(1);
 });
