@@ -246,6 +246,7 @@ async function sidecarMetrics(): Promise<Map<string, Described>> {
   const head = { number: 1, hash: null, headerAt: null };
   metrics.probed('n', 'u', null, 1);
   metrics.probed('n', 'u', 'unreachable', 1);
+  metrics.loadFailed('n', 'u');
   metrics.fenced('n');
   metrics.reloaded('applied');
   metrics.leased('n', { network: 'n', holder: 'h', epoch: 1 });
@@ -256,7 +257,8 @@ async function sidecarMetrics(): Promise<Map<string, Described>> {
     upstreams: [
       {
         ...{ id: 'u', reason: 'lagging', head, finalized: 1, lagBlocks: 1, errorRatio: 0, score: 0 },
-        ...{ latencyP50Ms: 1, latencyP95Ms: 1 },
+        ...{ latencyP50Ms: 1, latencyP95Ms: 1, load: 1 },
+        budget: { attempts: 1, throttled: 1, retryAt: 1, left: 1, limit: 1, resetAt: 1 },
       },
     ],
   });

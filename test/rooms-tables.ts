@@ -11,7 +11,7 @@ export const ROOMS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['watch', 'store', 'discovery'],
     ['wire'],
     ['config', 'protocols'],
-    ['jsonrpc', 'reasons', 'errors', 'redact', 'log'],
+    ['jsonrpc', 'reasons', 'errors', 'redact', 'log', 'limits'],
   ],
   'health-sidecar': [
     ['main'],
@@ -19,7 +19,7 @@ export const ROOMS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['sidecar'],
     ['runner'],
     ['cycle', 'lease', 'status'],
-    ['probes', 'publish'],
+    ['probes', 'publish', 'budgets'],
     ['rank'],
     ['head', 'samples', 'fetchers'],
     ['runtime'],
@@ -176,7 +176,10 @@ export const KNOWLEDGE: readonly Knowledge[] = [
   {
     what: 'a metric name',
     pattern: /['"`]rpc_balancer_/,
-    rooms: ['gateway-plugin/src/observe/metrics.ts', 'health-sidecar/src/status.ts'],
+    rooms: [
+      ...['gateway-plugin/src/observe/metrics.ts', 'gateway-plugin/src/observe/ranked-metrics.ts'],
+      'health-sidecar/src/status.ts',
+    ],
   },
   { what: 'any', pattern: /(?:\bas|:|<|\|)\s*any\b(?!\s*\()/, rooms: [] },
   {

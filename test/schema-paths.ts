@@ -68,7 +68,19 @@ function smallest(path: string): Tree {
   const redis = path === 'redis.url' ? { cluster: ['127.0.0.1:1'] } : { url: 'redis://127.0.0.1:1' };
   // Off unless it is given, and then `after` must be.
   const hedge = path.startsWith('networks.*.hedge.') ? { hedge: { after: 50 } } : {};
-  return { redis, networks: { [NETWORK]: { ...hedge, ...smallestProbe(path), upstreams: [upstream] } } };
+  return {
+    redis,
+    networks: {
+      [NETWORK]: { ...hedge, ...smallestProbe(path), upstreams: [{ ...upstream, ...loadFor(path) }] },
+    },
+  };
+}
+
+/** Exactly one of two sources is allowed, so the other one where a source itself is looked at. */
+function loadFor(path: string): Tree {
+  if (!path.includes('.load.')) return {};
+  const source = path.endsWith('.metric') ? { pointer: '/load' } : { metric: 'node_load1' };
+  return { load: { url: 'http://127.0.0.1:1', ...source } };
 }
 
 /** The smallest configuration as YAML, with `text` as it is at that path; null takes the key out. */

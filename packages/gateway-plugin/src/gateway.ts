@@ -20,6 +20,7 @@ import {
 import { startDiscovery } from './cluster/discovery.ts';
 import { Drains } from './cluster/drains.ts';
 import { type Feed, startFeed } from './cluster/feed.ts';
+import { startHeartbeat } from './cluster/heartbeat.ts';
 import { type Sharing, startSharing } from './cluster/sharing.ts';
 import { startWriteSharing, type WriteSharing } from './cluster/writes.ts';
 import { parseText, readText } from './options.ts';
@@ -135,11 +136,14 @@ class LiveGateway implements Gateway {
     this.#discovery = startDiscovery({ networks: this.#served, intervalMs, now });
     this.#feed = startFeed({ networks: this.#served, store, now, log, onInvalid });
     this.#watch = startWatch(this.#served, now);
+    // Alone there is nobody to share with, but whoever publishes wants to know what is used.
+    const share = store.kind === 'memory' ? startHeartbeat : startSharing;
+    this.#sharing = share({ ...this.#options, networks: this.#served, store });
     this.#writes = startWriteSharing({ networks: this.#served, store, now, log });
     if (store.kind === 'memory') {
       const { redact } = this.#redactor;
       this.#sidecar = startSidecar({ ...this.#options, config: this.#config, store, redact });
-    } else this.#sharing = startSharing({ ...this.#options, networks: this.#served, store });
+    }
     if (file !== null) {
       this.#reloader = startReloader({
         ...{ file, config: this.#config, fixed: FIXED, log },

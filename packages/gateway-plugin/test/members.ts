@@ -111,6 +111,8 @@ function rankedOf(id: string, reason: Reason | null): RankedUpstream {
     latencyP95Ms: null,
     errorRatio: 0,
     score: reason === null ? 1 : 0,
+    load: null,
+    budget: null,
   };
 }
 

@@ -12,6 +12,8 @@ import type {
   RankingDraft,
   Store,
 } from '@rpc-balancer/shared';
+import { createBudgets } from './budgets.ts';
+import { createLoads } from './probes/loads.ts';
 import { createProber, type Round } from './probes/prober.ts';
 import { lastRanking, publish } from './publish.ts';
 import { rank } from './rank.ts';
@@ -32,6 +34,8 @@ export interface CycleOptions {
   readonly log: Log;
   readonly redact: (text: string) => string;
   readonly onSample: (upstream: string, sample: Sample, durationMs: number) => void;
+  /** @param problem why there is no load; null for a good one */
+  readonly onLoad: (upstream: string, problem: string | null) => void;
   readonly onPublished: (ranking: Ranking) => void;
 }
 
@@ -60,6 +64,11 @@ export function createCycle(options: CycleOptions): (tenure: Tenure) => Promise<
   const periodMs = Math.min(probe.interval, options.rankingMaxAgeMs / PUBLICATIONS_PER_AGE);
   // A good sample counts while the next probe may still be on its way.
   const freshMs = Math.max(3 * probe.interval, probe.interval + probe.timeout);
+  const budgets = createBudgets(options);
+  const onSample: CycleOptions['onSample'] = (upstream, sample, durationMs) => {
+    if (sample.failure === 'throttled') budgets.throttled(upstream);
+    options.onSample(upstream, sample, durationMs);
+  };
   let last: RankingDraft | null = null;
   let handedOver = false;
 
@@ -67,7 +76,9 @@ export function createCycle(options: CycleOptions): (tenure: Tenure) => Promise<
     const ending = new AbortController();
     const ended = AbortSignal.any([signal, ending.signal]);
     const rest = (ms: number) => pause(Math.max(0, ms), undefined, { signal: ended }).catch(() => {});
-    const prober = createProber({ ...options, signal: ended, pause: rest });
+    const { fetcherOf } = budgets;
+    const prober = createProber({ ...options, fetcherOf, onSample, signal: ended, pause: rest });
+    const loads = createLoads({ ...options, intervalMs: probe.interval, signal: ended });
     try {
       last = (await lastRanking(options)) ?? last;
       await Promise.race([names.refresh(now()), rest(periodMs)]);
@@ -77,6 +88,8 @@ export function createCycle(options: CycleOptions): (tenure: Tenure) => Promise<
         void names.refresh(now());
         const upstreams = names.upstreams();
         const round = prober.start(upstreams);
+        loads.start(upstreams);
+        budgets.refresh();
         do {
           await untilAnswered(round, settled, () => rest(endsAt - now()), rest);
           if (!isHeld()) return 'over';
@@ -90,6 +103,8 @@ export function createCycle(options: CycleOptions): (tenure: Tenure) => Promise<
             configHash,
             publisher,
             windows,
+            loads: loads.since(times.freshSince),
+            budgets: budgets.of(upstreams.map(({ id }) => id)),
             past: last,
             settled,
             ...times,
@@ -111,7 +126,7 @@ export function createCycle(options: CycleOptions): (tenure: Tenure) => Promise<
       return 'over';
     } finally {
       ending.abort();
-      await prober.idle();
+      await Promise.all([prober.idle(), loads.idle(), budgets.idle()]);
     }
   };
 }

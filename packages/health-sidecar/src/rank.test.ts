@@ -61,11 +61,15 @@ function inputOf({ samples, identity, disabled = [], voters = {}, past, settled 
       voter: voters[upstream.id] ?? upstream.id,
     })),
     ...{ network: 'main', config, configHash: 'hash', publisher: 'test', windows, settled },
+    loads: new Map([['a', 0.5]]),
+    budgets: new Map([['a', BUDGET]]),
     past: past === undefined ? null : { ...rankedBefore, ...past },
     now: NOW,
     freshSince: NOW - 6000,
   };
 }
+
+const BUDGET = { attempts: 7, throttled: 1, retryAt: null, left: 3, limit: 10, resetAt: NOW };
 
 const rankedBefore: RankingDraft = {
   ...{ version: 1, network: 'main', publisher: 'before', generatedAt: NOW - 2000, configHash: 'hash' },
@@ -342,6 +346,12 @@ describe('a ranking', () => {
       expect(scores).toEqual(scores.toSorted((a, b) => b - a));
     });
     fc.assert(property);
+  });
+
+  test('tells the load and the budget of each upstream, and null where they are not known', () => {
+    const { upstreams } = rankOf({ samples: { a: [good()], b: [good()] } });
+    const told = Object.fromEntries(upstreams.map(({ id, load, budget }) => [id, { load, budget }]));
+    expect(told).toEqual({ a: { load: 0.5, budget: BUDGET }, b: { load: null, budget: null } });
   });
 
   test('never raises a score for one more failure', () => {

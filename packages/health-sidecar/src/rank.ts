@@ -1,6 +1,7 @@
 // Decides: the ranking of a network's upstreams: one reason each, a score, their order, the network's identity and head.
 // Must not know: how samples come or where the ranking goes; `now` is handed in.
 import type {
+  Budget,
   LocatedUpstream,
   NetworkConfig,
   RankedUpstream,
@@ -28,6 +29,9 @@ export interface RankInput {
   readonly publisher: string;
   /** By upstream id. */
   readonly windows: ReadonlyMap<string, SampleWindow>;
+  /** By upstream id, as far as they are known. */
+  readonly loads: ReadonlyMap<string, number>;
+  readonly budgets: ReadonlyMap<string, Budget>;
   /** The last ranking, ours or that of the publisher before us. */
   readonly past: RankingDraft | Ranking | null;
   /** Whether every upstream had its time to answer; before that, few voices decide neither head nor identity. */
@@ -72,7 +76,11 @@ export function rank(input: RankInput): RankingDraft {
     maxLagBlocks: input.config.maxLagBlocks,
     now: input.now,
   });
-  const upstreams = views.map((view) => rankedOf(view, identity, result, input.config.maxLagBlocks));
+  const upstreams = views.map((view) => ({
+    ...rankedOf(view, identity, result, input.config.maxLagBlocks),
+    load: input.loads.get(view.id) ?? null,
+    budget: input.budgets.get(view.id) ?? null,
+  }));
   return {
     version: 1,
     network: input.network,
@@ -153,7 +161,7 @@ function rankedOf(
   identity: string | null,
   result: HeadResult,
   maxLagBlocks: number,
-): RankedUpstream {
+): Omit<RankedUpstream, 'load' | 'budget'> {
   const { id, sample, window } = view;
   const good = isGood(sample) ? sample : null;
   const foreign = isForeign(view, identity);

@@ -58,6 +58,7 @@ export function runNetwork(options: RunnerOptions): Runner {
   const { network, instance, resolver, log, metrics } = options;
   const details = new Map<string, string>();
   const facts = new Map<string, NodeFacts>();
+  const loadDetails = new Map<string, string>();
   let present = begin(options);
   let lease: Lease | null = null;
   let ranking: Ranking | null = null;
@@ -75,6 +76,7 @@ export function runNetwork(options: RunnerOptions): Runner {
       publisher: instance,
       fetcherOf: fetchers.of,
       onSample,
+      onLoad,
       onPublished,
     });
     return { config, names, fetchers, cycle, over: new AbortController() };
@@ -105,10 +107,19 @@ export function runNetwork(options: RunnerOptions): Runner {
     if (sample.facts) facts.set(upstream, sample.facts);
   }
 
+  function onLoad(upstream: string, problem: string | null): void {
+    if (problem === null) loadDetails.delete(upstream);
+    else {
+      metrics.loadFailed(network, upstream);
+      loadDetails.set(upstream, problem);
+    }
+  }
+
   function onPublished(published: Ranking): void {
     ranking = published;
     const ids = new Set(published.upstreams.map(({ id }) => id));
-    for (const told of [details, facts]) for (const id of told.keys()) if (!ids.has(id)) told.delete(id);
+    for (const told of [details, loadDetails, facts])
+      for (const id of told.keys()) if (!ids.has(id)) told.delete(id);
     publishedCount++;
     metrics.published(network, published);
   }
@@ -136,7 +147,7 @@ export function runNetwork(options: RunnerOptions): Runner {
       epoch: lease?.epoch ?? null,
       publishedCount,
       fencedCount,
-      ...(ranking && shownOf(ranking, details, facts)),
+      ...(ranking && shownOf(ranking, { details, loadDetails, facts })),
     }),
     reconfigure(next) {
       const { over, names, fetchers } = present;
@@ -172,10 +183,16 @@ export function emptyStatus(network: string, config: NetworkConfig): NetworkStat
   };
 }
 
+/** What is told of upstreams beside what a ranking says. */
+interface Known {
+  readonly details: ReadonlyMap<string, string>;
+  readonly loadDetails: ReadonlyMap<string, string>;
+  readonly facts: ReadonlyMap<string, NodeFacts>;
+}
+
 function shownOf(
   { seq, identity, head, finalized, blockIntervalMs, generatedAt, upstreams }: Ranking,
-  details: ReadonlyMap<string, string>,
-  facts: ReadonlyMap<string, NodeFacts>,
+  { details, loadDetails, facts }: Known,
 ): Partial<NetworkStatus> {
   return {
     seq,
@@ -190,6 +207,7 @@ function shownOf(
       facts: facts.get(shown.id) ?? null,
       headNumber: head?.number ?? null,
       detail: details.get(shown.id) ?? null,
+      loadDetail: loadDetails.get(shown.id) ?? null,
     })),
   };
 }

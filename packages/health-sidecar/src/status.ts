@@ -1,6 +1,6 @@
 // Decides: what a sidecar shows of itself: its status document, metric names and labels, and the routes that serve them.
 // Must not know: probing, leases, ranking. It is told what happened.
-import type { Lease, Ranking, Reason, StoreHealth } from '@rpc-balancer/shared';
+import type { Budget, Lease, Ranking, Reason, StoreHealth } from '@rpc-balancer/shared';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { serve } from 'srvx';
 import type { NodeFacts } from './samples.ts';
@@ -20,6 +20,10 @@ export interface UpstreamStatus {
   readonly restartedAt: number | null;
   /** What it says of its software; null until it said something. */
   readonly facts: NodeFacts | null;
+  readonly load: number | null;
+  /** Why the load could not be read last time, redacted and cut; null while it could. */
+  readonly loadDetail: string | null;
+  readonly budget: Budget | null;
 }
 
 export interface NetworkStatus {
@@ -80,6 +84,7 @@ export function createMetrics() {
     registers,
   });
   const failures = counter('probe_failures_total', 'Failed probes, by reason.', ofReason);
+  const loadFailures = counter('load_failures_total', 'Loads that could not be read.', ofUpstream);
   const published = counter('published_total', 'Rankings published.', ofNetwork);
   const fenced = counter('fenced_total', 'Publications refused because of an old token.', ofNetwork);
   const reloads = counter('config_reloads_total', 'Changed configuration files, by result.', ['result']);
@@ -97,8 +102,12 @@ export function createMetrics() {
   const lag = gauge('upstream_lag_blocks', 'Network head minus the head of the upstream.', ofUpstream);
   const score = gauge('upstream_score_ratio', '0 to 1, higher is better.', ofUpstream);
   const reasons = gauge('upstream_reason', '1 for the reason that speaks against the upstream.', ofReason);
+  const load = gauge('upstream_load', 'Load of the upstream, in the unit of its source.', ofUpstream);
+  const used = gauge('upstream_used_attempts', 'Sent by the cluster in the last minute.', ofUpstream);
+  const throttled = gauge('upstream_throttled_attempts', 'Of them answered with a limit.', ofUpstream);
+  const left = gauge('upstream_left_attempts', 'Left of its limit, as the node says.', ofUpstream);
   const networkGauges = [epoch, seq, head, agreedAt, finalized, interval];
-  const upstreamGauges = [upstreamHead, lag, score];
+  const upstreamGauges = [upstreamHead, lag, score, load, used, throttled, left];
   const told = new Map<string, Ranking>();
 
   function forget(network: string): void {
@@ -114,6 +123,9 @@ export function createMetrics() {
     probed(network: string, upstream: string, failure: string | null, durationMs: number): void {
       if (failure === null) durations.observe({ network, upstream }, durationMs / 1000);
       else failures.inc({ network, upstream, reason: failure });
+    },
+    loadFailed(network: string, upstream: string): void {
+      loadFailures.inc({ network, upstream });
     },
     published(network: string, ranking: Ranking): void {
       forget(network);
@@ -133,6 +145,10 @@ export function createMetrics() {
         set(upstreamHead, labels, ranked.head?.number);
         set(lag, labels, ranked.lagBlocks);
         set(score, labels, ranked.score);
+        set(load, labels, ranked.load);
+        set(used, labels, ranked.budget?.attempts);
+        set(throttled, labels, ranked.budget?.throttled);
+        set(left, labels, ranked.budget?.left);
         if (ranked.reason !== null) reasons.set({ ...labels, reason: ranked.reason }, 1);
       }
     },

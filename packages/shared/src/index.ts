@@ -5,6 +5,7 @@ export { type Endpoint, endpointOf } from './config/endpoint.ts';
 export type { Sources } from './config/expand.ts';
 export type { FixedKeys } from './config/fixed.ts';
 export { configHash } from './config/hash.ts';
+export type { LoadConfig } from './config/load.ts';
 export {
   type NetworkConfig,
   type Preference,
@@ -37,6 +38,8 @@ export {
   readEnvelope,
   type Span,
 } from './jsonrpc.ts';
+export type { HeaderOf } from './limits/rate-limit.ts';
+export { addUp, type Budget, Usage } from './limits/usage.ts';
 export type { Log, LogMethod } from './log.ts';
 export type { NamedBlock } from './protocols/blocks.ts';
 export {
@@ -87,3 +90,4 @@ export {
 } from './wire/ranking.ts';
 export { decodeRecentWrite, type RecentWrite } from './wire/recent-write.ts';
 export { decodeReport, type Report, type ReportedUpstream } from './wire/report.ts';
+export { decodeUsage, encodeUsage, type UsageReport } from './wire/usage.ts';

@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { waitFor } from '../../../test/kit/wait.ts';
 import { decodeReport, type Report, type Store, type StoreEvent, type Turn } from '../src/index.ts';
-import { REPORTS_MAX } from '../src/store/store.ts';
+import { type Beats, REPORTS_MAX } from '../src/store/store.ts';
 
 export interface SharingHarness {
   /** Two processes of one cluster that nobody else uses. */
@@ -37,46 +37,80 @@ function take(store: Store, holder: string, ttlMs: number, input: TrialInput = {
   return store.takeTrial(network, { upstream, turn, holder }, ttlMs);
 }
 
+interface BeatInput {
+  readonly network?: string;
+  readonly usage?: string;
+  readonly lifeMs?: number;
+}
+
+function beat(store: Store, instance: string, content: string | null, input: BeatInput = {}): Promise<Beats> {
+  const { network = 'main', usage = null, lifeMs = LONG_MS } = input;
+  return store.beat(network, instance, { content, usage }, lifeMs);
+}
+
 export function sharingConformance({ openTwo, listen, advance }: SharingHarness): void {
   test('gateways read what the others tell with their beats, and not themselves', async () => {
     const { anna, bert } = openTwo();
-    expect(await anna.beat('main', 'anna', 'of anna', LONG_MS)).toEqual({ known: true, others: {} });
-    expect(await bert.beat('main', 'bert', 'of bert', LONG_MS)).toEqual({
+    expect(await beat(anna, 'anna', 'of anna')).toEqual({ known: true, others: {} });
+    expect(await beat(bert, 'bert', 'of bert')).toEqual({
       known: true,
       others: { anna: 'of anna' },
     });
-    expect((await anna.beat('main', 'anna', null, LONG_MS)).others).toEqual({ bert: 'of bert' });
+    expect((await beat(anna, 'anna', null)).others).toEqual({ bert: 'of bert' });
   });
 
   test('a beat without content keeps what was told before, one with content replaces it', async () => {
     const { anna, bert } = openTwo();
-    await anna.beat('main', 'anna', 'first', LONG_MS);
-    expect(await anna.beat('main', 'anna', null, LONG_MS)).toMatchObject({ known: true });
-    expect((await bert.beat('main', 'bert', null, LONG_MS)).others).toEqual({ anna: 'first' });
-    await anna.beat('main', 'anna', 'second', LONG_MS);
-    expect((await bert.beat('main', 'bert', null, LONG_MS)).others).toEqual({ anna: 'second' });
+    await beat(anna, 'anna', 'first');
+    expect(await beat(anna, 'anna', null)).toMatchObject({ known: true });
+    expect((await beat(bert, 'bert', null)).others).toEqual({ anna: 'first' });
+    await beat(anna, 'anna', 'second');
+    expect((await beat(bert, 'bert', null)).others).toEqual({ anna: 'second' });
   });
 
   test('a first beat without content is told that it must bring it, and shows nothing to others', async () => {
     const { anna, bert } = openTwo();
-    expect(await anna.beat('main', 'anna', null, LONG_MS)).toEqual({ known: false, others: {} });
-    expect((await bert.beat('main', 'bert', null, LONG_MS)).others).toEqual({});
+    expect(await beat(anna, 'anna', null)).toEqual({ known: false, others: {} });
+    expect((await beat(bert, 'bert', null)).others).toEqual({});
   });
 
   test('a gateway that beats no more is gone at the end of its life, while the others stay', async () => {
     const { anna, bert } = openTwo();
-    await anna.beat('main', 'anna', 'of anna', SHORT_MS);
-    await bert.beat('main', 'bert', 'of bert', LONG_MS);
-    expect((await bert.beat('main', 'bert', null, LONG_MS)).others).toEqual({ anna: 'of anna' });
+    await beat(anna, 'anna', 'of anna', { lifeMs: SHORT_MS });
+    await beat(bert, 'bert', 'of bert');
+    expect((await beat(bert, 'bert', null)).others).toEqual({ anna: 'of anna' });
     advance(SHORT_MS);
-    await waitFor(
-      async () => Object.keys((await bert.beat('main', 'bert', null, LONG_MS)).others).length === 0,
-      { what: 'the life of anna to end' },
-    );
-    expect(await anna.beat('main', 'anna', null, LONG_MS)).toEqual({
+    await waitFor(async () => Object.keys((await beat(bert, 'bert', null)).others).length === 0, {
+      what: 'the life of anna to end',
+    });
+    expect(await beat(anna, 'anna', null)).toEqual({
       known: false,
       others: { bert: 'of bert' },
     });
+  });
+
+  test('usage is read of every gateway that lives, as it was told last', async () => {
+    const { anna, bert } = openTwo();
+    expect(await anna.readUsages('main')).toEqual([]);
+    await beat(anna, 'anna', 'of anna', { usage: 'first' });
+    await beat(anna, 'anna', null, { usage: 'second' });
+    await beat(anna, 'anna', null);
+    await beat(bert, 'bert', 'of bert', { usage: 'another' });
+    await beat(bert, 'carl', 'without usage');
+    expect((await bert.readUsages('main')).toSorted()).toEqual(['another', 'second']);
+    expect(await bert.readUsages('other')).toEqual([]);
+  });
+
+  test('usage of a gateway that beats no more is gone at the end of its life, also when it comes back without any', async () => {
+    const { anna, bert } = openTwo();
+    await beat(anna, 'anna', 'of anna', { usage: 'used', lifeMs: SHORT_MS });
+    await beat(bert, 'bert', 'of bert', { usage: 'another' });
+    advance(SHORT_MS);
+    await waitFor(async () => (await bert.readUsages('main')).join() === 'another', {
+      what: 'the life of anna to end',
+    });
+    await beat(anna, 'anna', 'of anna');
+    expect(await bert.readUsages('main')).toEqual(['another']);
   });
 
   test('reports are read in their order, each once, with their age', async () => {
@@ -146,10 +180,10 @@ export function sharingConformance({ openTwo, listen, advance }: SharingHarness)
 
   test('networks have beats and reports of their own, networks, upstreams and turns have trials of their own', async () => {
     const { anna, bert } = openTwo();
-    await anna.beat('main', 'anna', 'of anna', LONG_MS);
+    await beat(anna, 'anna', 'of anna');
     await anna.report('main', reportOf('anna'), LONG_MS);
     await take(anna, 'anna', LONG_MS);
-    expect((await bert.beat('other', 'bert', 'of bert', LONG_MS)).others).toEqual({});
+    expect((await beat(bert, 'bert', 'of bert', { network: 'other' })).others).toEqual({});
     expect(await bert.readReports('other', null)).toEqual([]);
     expect(await take(bert, 'bert', LONG_MS, { network: 'other' })).toBe(0);
     expect(await take(bert, 'bert', LONG_MS, { turn: 'urgent' })).toBe(0);

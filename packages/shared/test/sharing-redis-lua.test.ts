@@ -7,6 +7,7 @@ import { reportOf } from './sharing-conformance.ts';
 
 const GATEWAYS = 'rpcb:{test:main}:gateways';
 const BEATS = 'rpcb:{test:main}:beats';
+const USAGES = 'rpcb:{test:main}:usages';
 const REPORTS = 'rpcb:{test:main}:reports';
 const TRIAL = 'rpcb:{test:main}:trial:usual:a';
 const TTL_MS = 30_000;
@@ -31,8 +32,8 @@ async function expectTtl(key: string, ttlMs: number): Promise<void> {
   expect(left).toBeLessThanOrEqual(ttlMs);
 }
 
-const beat = (instance = 'anna', content: string | null = 'told') =>
-  store.beat('main', instance, content, TTL_MS);
+const beat = (instance = 'anna', content: string | null = 'told', usage: string | null = 'used') =>
+  store.beat('main', instance, { content, usage }, TTL_MS);
 
 /** A step that finds a foreign value fails with words that say what to change, and is well when that is gone. */
 async function expectRefusal(key: string, step: () => Promise<unknown>): Promise<void> {
@@ -45,10 +46,11 @@ async function expectRefusal(key: string, step: () => Promise<unknown>): Promise
 }
 
 describe('beat', () => {
-  test('lets both of its keys live as long as the gateway, and no longer', async () => {
+  test('lets all of its keys live as long as the gateway, and no longer', async () => {
     await beat();
     await expectTtl(GATEWAYS, TTL_MS);
     await expectTtl(BEATS, TTL_MS);
+    await expectTtl(USAGES, TTL_MS);
     expect(await server.cli('hget', BEATS, 'anna')).toBe('told');
     const [seconds] = ([] as unknown[]).concat(await server.cli('time'));
     const until = Number(await server.cli('zscore', GATEWAYS, 'anna'));
@@ -62,14 +64,16 @@ describe('beat', () => {
     await server.cli('zadd', GATEWAYS, 1, 'anna');
     expect(await beat('carl')).toEqual({ known: true, others: { bert: 'told' } });
     expect(await server.cli('hexists', BEATS, 'anna')).toBe(0);
+    expect(await server.cli('hexists', USAGES, 'anna')).toBe(0);
     expect(await server.cli('zscore', GATEWAYS, 'anna')).toBeNull();
   });
 
   test('writes no content that it was not given', async () => {
     await beat('anna', 'first');
-    await server.cli('hset', BEATS, 'anna', 'changed meanwhile');
-    await beat('anna', null);
-    expect(await server.cli('hget', BEATS, 'anna')).toBe('changed meanwhile');
+    for (const key of [BEATS, USAGES]) await server.cli('hset', key, 'anna', 'changed meanwhile');
+    await beat('anna', null, null);
+    for (const key of [BEATS, USAGES])
+      expect(await server.cli('hget', key, 'anna')).toBe('changed meanwhile');
   });
 
   test('asks for the content after the loss of all data', async () => {
@@ -79,8 +83,24 @@ describe('beat', () => {
     expect(await beat('anna', 'told')).toEqual({ known: true, others: {} });
   });
 
-  test.each([GATEWAYS, BEATS])('fails on a foreign value in %s', async (key) => {
+  test.each([GATEWAYS, BEATS, USAGES])('fails on a foreign value in %s', async (key) => {
     await expectRefusal(key, () => beat());
+  });
+});
+
+describe('readUsages', () => {
+  test('counts lives by the clock of the server, also before the next beat has removed the dead', async () => {
+    await beat('anna');
+    await beat('bert');
+    await server.cli('zadd', GATEWAYS, 1, 'anna');
+    await server.cli('hset', USAGES, 'bert', 'of bert');
+    expect(await store.readUsages('main')).toEqual(['of bert']);
+  });
+
+  test.each([GATEWAYS, USAGES])('meets a foreign value in %s with words', async (key) => {
+    await beat();
+    await server.cli('del', key);
+    await expectRefusal(key, () => store.readUsages('main'));
   });
 });
 

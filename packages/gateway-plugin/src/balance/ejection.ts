@@ -51,6 +51,7 @@ export interface Trial {
 export function beginAttempt(member: Member, now: number, waitMs: number): Trial | null {
   member.inFlight++;
   member.requests++;
+  member.usage.attempted(now);
   const { ticketUntil } = member;
   if (ticketUntil <= now && isResting(member, now, waitMs)) return null;
   const begunAt = ticked(member, now);

@@ -1,6 +1,6 @@
 // Decides: what the balancer knows of one upstream: its settings and its state in this replica.
 // Must not know: URLs, sockets, answers.
-import { type Drain, type Reason, TIERS, type Tier, type UpstreamConfig } from '@rpc-balancer/shared';
+import { type Drain, type Reason, TIERS, type Tier, type UpstreamConfig, Usage } from '@rpc-balancer/shared';
 import { type ClusterView, createClusterView } from './cluster-view.ts';
 import type { HealthRules } from './rules.ts';
 import type { Lack } from './unsupported.ts';
@@ -76,6 +76,8 @@ export interface Member {
   /** When this replica was last answered 401 or 403; 0 for never. */
   unauthorizedAt: number;
   requests: number;
+  /** What this replica uses of its limit, and what it says is left. */
+  readonly usage: Usage;
   /** The head that its own answers have shown, and when; 0 before the first. */
   shownHead: number;
   shownAt: number;
@@ -139,6 +141,7 @@ export function createMember(config: UpstreamConfig, index: number, { changes, r
     silentUntil: 0,
     unauthorizedAt: 0,
     requests: 0,
+    usage: new Usage(),
     shownHead: 0,
     shownAt: 0,
   };

@@ -87,6 +87,42 @@ describe('prefer', () => {
     expect(choices(ranked([{}, {}, {}], facts, { ...network, prefer: [...network.prefer] }))).toBe('b');
     expect(choices(ranked([{}, {}, {}], facts, { ...network, prefer: ['latency', 'head'] }))).toBe('c');
   });
+
+  test('load keeps those within a fifth of the least loaded, or within a tenth of a very idle one (SQ-08)', () => {
+    const loads = (...given: number[]) =>
+      ranked(
+        given.map(() => ({})),
+        given.map((load) => ({ load })),
+        { prefer: ['load'] },
+      );
+    expect(choices(loads(2, 2.4, 2.41, 2))).toBe('abd');
+    expect(choices(loads(0, 0.1, 0.11))).toBe('ab');
+  });
+
+  test('an unknown load is not 0: it comes after every known one, and is no bar when all are unknown (SQ-08)', () => {
+    const network = { prefer: ['load'] } satisfies Network;
+    expect(choices(ranked([{}, {}, {}], [{ load: null }, { load: 90 }, {}], network))).toBe('b');
+    expect(choices(ranked([{}, {}], [{ load: null }, {}], network))).toBe('ab');
+  });
+
+  test('a list of preferences is a list of true tie-breaks, in its order (SQ-09)', () => {
+    const facts = [
+      { lagBlocks: 0, latencyP50Ms: 10, load: 4 },
+      { lagBlocks: 0, latencyP50Ms: 11, load: 1 },
+      { lagBlocks: 0, latencyP50Ms: 40, load: 0.2 },
+      { lagBlocks: 3, latencyP50Ms: 1, load: 0 },
+    ];
+    const chosen = (...prefer: NonNullable<NonNullable<Network>['prefer']>) =>
+      choices(ranked([{}, {}, {}, {}], facts, { strategy: 'single_best', prefer }));
+    expect(chosen('head', 'latency', 'load')).toBe('b');
+    expect(chosen('head', 'load', 'latency')).toBe('c');
+    expect(chosen('load', 'head')).toBe('d');
+  });
+
+  test('load decides inside a tier and never between tiers (SQ-08)', () => {
+    const tiers = [{}, { tier: 'fallback' }] as const;
+    expect(choices(ranked(tiers, [{ load: 50 }, { load: 0 }], { prefer: ['load'] }))).toBe('a');
+  });
 });
 
 describe('fallbackLagBlocks', () => {

@@ -1,4 +1,4 @@
-// Decides: which of the eligible upstreams come first before the strategy chooses: tier, zone, then head and latency.
+// Decides: which of the eligible upstreams come first before the strategy chooses: tier, zone, then head, latency and load.
 // Must not know: reasons, requests. What is close counts as equal, or the choice would flap with every probe.
 import type { Preference, Reason } from '@rpc-balancer/shared';
 import { loadOf, type Member } from './member.ts';
@@ -7,6 +7,10 @@ import type { NetworkState } from './network-state.ts';
 /** Latencies within a fifth of the best, or within 5 ms of it, are equal: probes scatter by as much. */
 const LATENCY_TOLERANCE_RATIO = 0.2;
 const LATENCY_TOLERANCE_MS = 5;
+
+/** Loads within a fifth of the lowest, or within 0.1 of it, are equal: so much a load average moves by itself. */
+const LOAD_TOLERANCE_RATIO = 0.2;
+const LOAD_TOLERANCE = 0.1;
 
 /** A zone is left when its least loaded upstream has this many in flight and twice as many as the best elsewhere. */
 const SPILL_LOAD = 8;
@@ -79,9 +83,8 @@ export function preferred(state: NetworkState, members: readonly Member[]): read
 }
 
 function closest(state: NetworkState, members: readonly Member[], preference: Preference): readonly Member[] {
-  const values = members.map((member) =>
-    preference === 'head' ? lagOf(state, member) : latencyOf(state, member),
-  );
+  const measure = { head: lagOf, latency: latencyOf, load: machineLoadOf }[preference];
+  const values = members.map((member) => measure(state, member));
   const best = Math.min(...values);
   const limit = best + toleranceOf(state, preference, best);
   const close = members.filter((_, at) => (values[at] ?? 0) <= limit);
@@ -91,7 +94,9 @@ function closest(state: NetworkState, members: readonly Member[], preference: Pr
 /** Heads: one block where one upstream takes all; else whatever `maxLagBlocks` bears, since reads are spread. */
 function toleranceOf({ strategy, maxLagBlocks }: NetworkState, preference: Preference, best: number): number {
   if (preference === 'head') return strategy === 'single_best' ? 1 : maxLagBlocks;
-  return Math.max(best * LATENCY_TOLERANCE_RATIO, LATENCY_TOLERANCE_MS);
+  return preference === 'latency'
+    ? Math.max(best * LATENCY_TOLERANCE_RATIO, LATENCY_TOLERANCE_MS)
+    : Math.max(best * LOAD_TOLERANCE_RATIO, LOAD_TOLERANCE);
 }
 
 /** Unknown is not 0: it comes last. */
@@ -102,4 +107,9 @@ function lagOf({ snapshot }: NetworkState, { id }: Member): number {
 /** As the probes saw it, so that all replicas see the same. */
 function latencyOf({ snapshot }: NetworkState, { id }: Member): number {
   return snapshot?.upstreams.get(id)?.latencyP50Ms ?? Number.POSITIVE_INFINITY;
+}
+
+/** What its machine says of itself; not what this gateway sends there. */
+function machineLoadOf({ snapshot }: NetworkState, { id }: Member): number {
+  return snapshot?.upstreams.get(id)?.load ?? Number.POSITIVE_INFINITY;
 }

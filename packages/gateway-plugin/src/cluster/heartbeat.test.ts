@@ -1,4 +1,11 @@
-import { createMemoryStore, encodeBeat, type Log, type Store } from '@rpc-balancer/shared';
+import {
+  createMemoryStore,
+  decodeUsage,
+  encodeBeat,
+  encodeUsage,
+  type Log,
+  type Store,
+} from '@rpc-balancer/shared';
 import { expect, onTestFinished, test } from 'vitest';
 import { createClock, createRandom } from '../../../../test/kit/clock.ts';
 import { waitFor } from '../../../../test/kit/wait.ts';
@@ -14,13 +21,19 @@ function startBench() {
   const clock = createClock();
   const shared = createMemoryStore(clock.now);
   const net = quietNetwork('net', [{}, {}]);
-  const bench = { contents: [] as (string | null)[], fails: false, failures: 0 };
+  const bench = {
+    contents: [] as (string | null)[],
+    usages: [] as (string | null)[],
+    fails: false,
+    failures: 0,
+  };
   const store: Store = {
     ...shared,
-    async beat(network, instance, content, lifeMs) {
+    async beat(network, instance, told, lifeMs) {
       if (bench.fails) throw new Error('out of reach');
-      bench.contents.push(content);
-      return shared.beat(network, instance, content, lifeMs);
+      bench.contents.push(told.content);
+      bench.usages.push(told.usage);
+      return shared.beat(network, instance, told, lifeMs);
     },
   };
   const silent = () => {};
@@ -35,7 +48,7 @@ function startBench() {
     ...{ bench, clock, a },
     begin: () => beginAttempt(a, clock.now(), LONG_MS),
     tell: (by: string, inFlight: Record<string, number>) =>
-      shared.beat('net', by, encodeBeat(inFlight), LONG_MS),
+      shared.beat('net', by, { content: encodeBeat(inFlight), usage: null }, LONG_MS),
     /** So many further beats, each of which has heard the others. */
     async beats(count: number) {
       const goal = bench.contents.length + count + 1;
@@ -54,6 +67,23 @@ test('a heartbeat carries what is in flight when that has changed, and nothing o
   const told = bench.contents.filter((content) => content !== null);
   expect(told).toEqual([encodeBeat({}), encodeBeat({ a: 1 }), encodeBeat({})]);
   expect(bench.contents.length).toBeGreaterThan(told.length);
+});
+
+test('what is used of limits is told when it has changed, and of upstreams with nothing to tell nothing', async () => {
+  const { bench, begin, beats, clock, a } = startBench();
+  await beats(1);
+  expect(bench.usages[0]).toBe(encodeUsage({}));
+  begin();
+  a.usage.throttled(clock.now());
+  a.throttledUntil = clock.now() + 1_000_000;
+  await beats(2);
+  expect(bench.usages.slice(1).every((usage) => usage === null)).toBe(true);
+  clock.advance(1000);
+  await beats(2);
+  const told = bench.usages.filter((usage) => usage !== null);
+  const word = { left: null, limit: null, resetAt: null };
+  const used = { attempts: 1, throttled: 1, retryAt: a.throttledUntil, ...word };
+  expect(told).toEqual([encodeUsage({}), encodeUsage({ a: used })]);
 });
 
 test('an attempt that ended before the next heartbeat is never told', async () => {
@@ -99,4 +129,5 @@ test('a store out of reach is counted, what others told is forgotten, and all is
   bench.fails = false;
   await waitFor(() => bench.contents.length > 0, { what: 'the next beat' });
   expect(bench.contents[0]).toBe(encodeBeat({ a: 1 }));
+  expect(decodeUsage(bench.usages.at(-bench.contents.length) ?? '')).toMatchObject({ a: { attempts: 1 } });
 });

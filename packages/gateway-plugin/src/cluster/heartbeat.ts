@@ -1,6 +1,14 @@
-// Decides: how often a replica tells the others what it has in flight, and how long theirs is believed.
+// Decides: how often a replica tells what it has in flight and uses of limits, and how long what others tell is believed.
 // Must not know: what is picked by it.
-import { decodeBeat, encodeBeat, type InFlight, type Log, type Store } from '@rpc-balancer/shared';
+import {
+  type Budget,
+  decodeBeat,
+  encodeBeat,
+  encodeUsage,
+  type InFlight,
+  type Log,
+  type Store,
+} from '@rpc-balancer/shared';
 import type { Member } from '../balance/member.ts';
 import type { Network } from '../upstream/network.ts';
 
@@ -9,6 +17,9 @@ const BEAT_MS = 250;
 
 /** A replica that was killed is forgotten by all within 3 s: after this, with their next beat, on machines that are busy. */
 const LIFE_MS = 2000;
+
+/** Nobody acts by the millisecond on what was used in a minute. */
+const USAGE_MS = 1000;
 
 export interface HeartbeatOptions {
   readonly networks: () => Iterable<Network>;
@@ -29,6 +40,9 @@ export interface Heartbeat {
 interface Told {
   /** Null: must be told again. */
   content: string | null;
+  usage: string | null;
+  /** When the usage was worked out last. */
+  usageAt: number;
   /** When the store answered last. */
   heardAt: number;
   running: Promise<void> | null;
@@ -39,15 +53,18 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
   const told = new Map<string, Told>();
 
   async function beat({ name, state }: Network, last: Told): Promise<void> {
-    const content = encodeBeat(standingOf(state.members));
-    const { known, others } = await store.beat(
-      name,
-      instance,
-      content === last.content ? null : content,
-      LIFE_MS,
-    );
+    const { shared } = state.rules;
+    const content = encodeBeat(shared ? standingOf(state.members) : {});
+    const usage = usageToTell(state.members, last);
+    const told = {
+      content: content === last.content ? null : content,
+      usage: usage === last.usage ? null : usage,
+    };
+    const { known, others } = await store.beat(name, instance, told, LIFE_MS);
     last.content = known ? content : null;
+    last.usage = known ? usage : null;
     last.heardAt = now();
+    if (!shared) return;
     const heard = Object.values(others).map(decodeBeat);
     for (const member of state.members) {
       const sum = heard.reduce((total, inFlight) => total + (inFlight?.[member.id] ?? 0), 0);
@@ -55,14 +72,25 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
     }
   }
 
+  /** As it was told last, until it is time for the next. */
+  function usageToTell(members: readonly Member[], last: Told): string {
+    if (last.usage !== null && now() - last.usageAt < USAGE_MS) return last.usage;
+    last.usageAt = now();
+    return encodeUsage(usageOf(members, now()));
+  }
+
   function beatOf(network: Network): void {
     const { name, state } = network;
-    const last = told.get(name) ?? { content: null, heardAt: now(), running: null };
+    const last = told.get(name) ?? {
+      ...{ content: null, usage: null, usageAt: 0 },
+      ...{ heardAt: now(), running: null },
+    };
     told.set(name, last);
     if (now() - last.heardAt > LIFE_MS) for (const member of state.members) member.inFlightElsewhere = 0;
     if (last.running) return; // The store is slow: the next beat tells it all.
     last.running = beat(network, last)
       .catch((error: Error) => {
+        last.usage = null;
         last.content = null; // It may have arrived or not.
         onBeatFailure(name);
         log.debug({ network: name, problem: error.message }, 'a heartbeat could not be sent');
@@ -103,4 +131,14 @@ function standingOf(members: readonly Member[]): InFlight {
     member.inFlightLow = member.inFlight;
   }
   return standing;
+}
+
+/** What was used of each upstream's limit, and what is left; without those of which there is nothing to tell. */
+function usageOf(members: readonly Member[], now: number): Record<string, Budget> {
+  const usage: Record<string, Budget> = {};
+  for (const { id, usage: own, throttledUntil } of members) {
+    const budget = own.budget(now, throttledUntil > now ? throttledUntil : null);
+    if (budget.attempts > 0 || budget.left !== null || budget.retryAt !== null) usage[id] = budget;
+  }
+  return usage;
 }

@@ -22,6 +22,13 @@ function startReplica(instance: string, store: Store) {
   return { own, asNginx };
 }
 
+test('a network that behaves as nginx still tells whoever publishes what it uses', async () => {
+  const store = createMemoryStore(createClock().now);
+  const { asNginx } = startReplica('anna', store);
+  memberOf(asNginx.state, 1).usage.attempted(createClock().now());
+  await waitFor(async () => (await store.readUsages('as-nginx')).length > 0, { what: 'its usage' });
+});
+
 test('a network that behaves as nginx shares neither what is in flight nor failures with other replicas', async () => {
   const store = createMemoryStore(createClock().now);
   const [anna, bert] = [startReplica('anna', store), startReplica('bert', store)];

@@ -8,11 +8,11 @@ export interface Sharing {
   stop(): Promise<void>;
 }
 
-/** For the networks whose rules say so; a reload may change them. */
-export function startSharing(given: HeartbeatOptions & SharedFailsOptions): Sharing {
-  const networks = () => [...given.networks()].filter(({ state }) => state.rules.shared);
-  const options = { ...given, networks };
-  const parts = [startHeartbeat(options), startSharedFails(options), startTrials(options)];
+/** Failures and trials for the networks whose rules say so; a reload may change them. */
+export function startSharing(options: HeartbeatOptions & SharedFailsOptions): Sharing {
+  const networks = () => [...options.networks()].filter(({ state }) => state.rules.shared);
+  const ofSome = { ...options, networks };
+  const parts = [startHeartbeat(options), startSharedFails(ofSome), startTrials(ofSome)];
   return {
     async stop() {
       await Promise.all(parts.map((part) => part.stop()));

@@ -6,6 +6,7 @@ import { reasonsNow } from '../balance/network-state.ts';
 import { isStale } from '../balance/snapshot.ts';
 import type { AttemptListener, Network, SecondListener } from '../upstream/network.ts';
 import { countOf } from './count.ts';
+import { registerRanked } from './ranked-metrics.ts';
 
 export interface Metrics {
   readonly registry: Registry;
@@ -91,6 +92,7 @@ export function createMetrics(sources: MetricsSources, registry = new Registry()
     labelNames: ['network'],
   });
   registerGauges(sources, registers);
+  registerRanked(sources.networks, registers);
 
   const observers = new Map<string, Pick<Histogram.Internal<string>, 'observe'>>();
   return {
@@ -159,18 +161,6 @@ function registerGauges({ networks, store, now }: MetricsSources, registers: Reg
               { network: name, upstream: member.id, reason, kind: isHard(reason) ? 'hard' : 'soft' },
               1,
             );
-        }
-      }
-    },
-  );
-  gauge(
-    'rpc_balancer_upstream_lag_blocks',
-    'Blocks behind the head of the network',
-    ['network', 'upstream'],
-    (self) => {
-      for (const { name, state } of networks()) {
-        for (const { id, lagBlocks } of state.snapshot?.ranking.upstreams ?? []) {
-          if (lagBlocks !== null) self.set({ network: name, upstream: id }, lagBlocks);
         }
       }
     },

@@ -1,6 +1,6 @@
 // Decides: what the status document tells of this replica.
 // Must not know: HTTP, URLs.
-import type { Reason, StoreHealth, Tier } from '@rpc-balancer/shared';
+import type { Budget, Reason, StoreHealth, Tier } from '@rpc-balancer/shared';
 import { restEndsAt, trialWaitMs } from '../balance/ejection.ts';
 import type { Member } from '../balance/member.ts';
 import { areAllFailed, reasonsNow } from '../balance/network-state.ts';
@@ -21,6 +21,10 @@ export interface UpstreamStatus {
   readonly latencyP95Ms: number | null;
   readonly errorRatio: number | null;
   readonly score: number | null;
+  /** Of its machine or the node, in the unit of its source. */
+  readonly load: number | null;
+  /** What is used and left of its limit over the whole cluster, by the last ranking. */
+  readonly budget: Budget | null;
   readonly inFlight: number;
   /** Attempts since the start of this replica. */
   readonly requests: number;
@@ -112,6 +116,8 @@ function upstreamStatus(
     latencyP95Ms: ranked?.latencyP95Ms ?? null,
     errorRatio: ranked?.errorRatio ?? null,
     score: ranked?.score ?? null,
+    load: ranked?.load ?? null,
+    budget: ranked?.budget ?? null,
     inFlight: member.inFlight,
     requests: member.requests,
     fails: member.fails,

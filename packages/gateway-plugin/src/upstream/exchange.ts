@@ -112,7 +112,10 @@ export class Exchange {
       readTimeoutMs: this.#readTimeoutMs,
       holdBytes: shape === 'batch' ? batchAnswerLimitBytes : heldOfOne,
     };
-    return dispatch(connectionsOf(member), attemptRequest, this.cancellation, onReply);
+    return dispatch(connectionsOf(member), attemptRequest, this.cancellation, (reply) => {
+      if (reply.kind === 'answered') member.usage.hear((name) => [reply.headers[name]].flat()[0], this.now());
+      onReply(reply);
+    });
   }
 
   /** An attempt has ended: counts it. */

@@ -31,6 +31,7 @@ export function record(
   begunAt: number | null = null,
 ): void {
   endAttempt(member);
+  if (verdict.outcome === 'throttled') member.usage.throttled(now);
   if (begunAt !== null && verdict.outcome === 'answered') recordLatency(member, now - begunAt, now);
   if (!member.rules.neutralEnds) recordAsNginx(member, verdict, now);
   else if (isForgiven(member, verdict)) {

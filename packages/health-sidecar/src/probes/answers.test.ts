@@ -158,7 +158,7 @@ function rankedBeside(protocol: ProtocolName, sample: Sample) {
     config: { maxLagBlocks: 3 },
     upstreams: Object.keys(windows).map((id) => ({ id, voter: id, disabled: false })),
     windows: new Map(Object.entries(windows).map(([id, one]) => [id, addSample(emptyWindow, one)])),
-    ...{ now: NOW, freshSince: NOW - 1000 },
+    ...{ loads: new Map(), budgets: new Map(), now: NOW, freshSince: NOW - 1000 },
   });
 }
 

@@ -68,7 +68,7 @@ export function createAsk(upstream: UpstreamConfig, context: ProbeContext): Ask 
         await response.body?.cancel();
         return fail(STATUS_FAILURES[status] ?? 'probe_failed', `HTTP ${status}`);
       }
-      const text = await readText(response);
+      const text = await readText(response, BODY_BYTES_MAX);
       return { kind: 'answered', status, text, latencyMs: context.now() - startedAt };
     } catch (error) {
       if (timeout.aborted) return fail('probe_timeout', `no answer within ${timeoutMs} ms`);
@@ -101,13 +101,13 @@ function asQuery(queries: readonly string[]): string {
 }
 
 /** The body, or null when there is more of it than we read: the rest is given up unread. */
-async function readText(response: Response): Promise<string | null> {
+export async function readText(response: Response, bytesMax: number): Promise<string | null> {
   const decoder = new TextDecoder();
   let text = '';
   let bytes = 0;
   for await (const chunk of response.body ?? []) {
     bytes += chunk.byteLength;
-    if (bytes > BODY_BYTES_MAX) return null; // Leaving the loop cancels the stream.
+    if (bytes > bytesMax) return null; // Leaving the loop cancels the stream.
     text += decoder.decode(chunk, { stream: true });
   }
   return text + decoder.decode();

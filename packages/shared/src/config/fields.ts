@@ -152,6 +152,20 @@ export function globKey() {
   return z.string().regex(GLOB, GLOB_EXPECTED);
 }
 
+/** Deeper than any document that is read here. */
+const POINTER_CHARS_MAX = 1024;
+
+/** A JSON pointer, RFC 6901; the empty one is the whole document. */
+export function jsonPointer() {
+  return z
+    .string()
+    .max(POINTER_CHARS_MAX)
+    .regex(/^(?:\/(?:[^~/]|~[01])*)*$/, {
+      error: (issue) =>
+        `expected a JSON pointer (RFC 6901), such as /status or /checks/0/ok${got(issue.input)}`,
+    });
+}
+
 /** A list of method globs. */
 export function globs() {
   return z

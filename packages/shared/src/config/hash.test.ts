@@ -16,6 +16,8 @@ function hashOf(network: Keys = {}, upstream: Keys = {}, rest: Keys = {}): strin
   return configHash(main);
 }
 
+const LOAD = { url: 'http://10.0.0.1:9100/metrics', metric: 'node_load1' };
+
 const PEM = '-----BEGIN CERTIFICATE-----\nMIIB';
 
 test.each<[string, string]>([
@@ -45,6 +47,13 @@ test.each<[string, string]>([
 ])('the hash of a network changes with %s', (_, hash) => {
   expect(hash).not.toBe(hashOf());
   expect(hash).toMatch(/^[0-9a-f]{16}$/);
+});
+
+test('the hash of a network changes with a load and its metric, but not with where that is read', () => {
+  const hash = hashOf({}, { load: LOAD });
+  expect(hash).not.toBe(hashOf());
+  expect(hashOf({}, { load: { ...LOAD, metric: 'node_load5' } })).not.toBe(hash);
+  expect(hashOf({}, { load: { ...LOAD, url: 'http://user:key@exporter.example/metrics' } })).toBe(hash);
 });
 
 test('the hash of a network does not depend on the order of keys', () => {

@@ -16,6 +16,7 @@ import {
   url,
   whole,
 } from './fields.ts';
+import { loadSchema } from './load.ts';
 import { checkProbe, completeProbe, probeSchema } from './probe.ts';
 import { checkIdentity, defaultLagBlocks, PROTOCOLS, plainIdentity } from './protocol.ts';
 
@@ -28,7 +29,7 @@ export const STRATEGIES = ['least_conn', 'round_robin', 'latency', 'single_best'
 export type Strategy = (typeof STRATEGIES)[number];
 
 /** What counts among the eligible upstreams of a tier before the strategy does. */
-export const PREFERENCES = ['head', 'latency'] as const;
+export const PREFERENCES = ['head', 'latency', 'load'] as const;
 export type Preference = (typeof PREFERENCES)[number];
 
 /** How a message is framed and relayed is between the HTTP clients (RFC 9110 section 7.6, RFC 9112 section 6). */
@@ -83,6 +84,8 @@ const upstreamSchema = section({
   tags: z.array(identifier()).max(32).default([]),
   /** Where it stands; gateways of the same zone (`gateway.zone`) prefer it. */
   zone: identifier().optional(),
+  /** Where its machine, or the node itself, tells how busy it is; used by `prefer: [load]`. */
+  load: loadSchema.optional(),
   disabled: onOff().default(false),
 });
 
@@ -99,9 +102,7 @@ const fields = section({
     .default('least_conn'),
   /** In order of importance; what is close counts as equal, and equals are told apart by the next. */
   prefer: z
-    .array(
-      z.enum(PREFERENCES, { error: (issue) => `expected ${PREFERENCES.join(' or ')}${got(issue.input)}` }),
-    )
+    .array(z.enum(PREFERENCES, { error: (issue) => `expected ${PREFERENCES.join(', ')}${got(issue.input)}` }))
     .max(PREFERENCES.length)
     .refine((names) => new Set(names).size === names.length, 'expected each preference once')
     .default(['head']),

@@ -1,7 +1,7 @@
 // Decides: the keys of a network's probes, their defaults and limits, and which of them go with which protocol.
 // Must not know: how a probe is made.
 import { z } from 'zod';
-import { duration, got, offOr, section, whole } from './fields.ts';
+import { duration, got, jsonPointer, offOr, section, whole } from './fields.ts';
 import type { ProtocolName } from './protocol.ts';
 
 const STATUS_MIN = 100;
@@ -15,17 +15,6 @@ function requestPath() {
   return z.string().regex(/^\/[^\s#]{0,1023}$/, {
     error: (issue) => `expected a path that begins with a slash, such as /health${got(issue.input)}`,
   });
-}
-
-/** A JSON pointer, RFC 6901; the empty one is the whole document. */
-function pointer() {
-  return z
-    .string()
-    .max(TEXT_CHARS_MAX)
-    .regex(/^(?:\/(?:[^~/]|~[01])*)*$/, {
-      error: (issue) =>
-        `expected a JSON pointer (RFC 6901), such as /status or /checks/0/ok${got(issue.input)}`,
-    });
 }
 
 /** `200`, or `200-299`. Output: the first and the last. */
@@ -62,11 +51,11 @@ export const probeSchema = section({
   status: statusRange().optional(),
   /** What must stand in the answer, by JSON pointer. */
   json: z
-    .record(pointer(), scalar())
+    .record(jsonPointer(), scalar())
     .refine((all) => Object.keys(all).length <= POINTERS_MAX, `expected at most ${POINTERS_MAX} pointers`)
     .optional(),
   /** Where an upstream of an http network says its head; without a path, in the answer to the probe itself. */
-  head: offOr(section({ path: requestPath().optional(), pointer: pointer() })).optional(),
+  head: offOr(section({ path: requestPath().optional(), pointer: jsonPointer() })).optional(),
 });
 
 type GivenProbe = z.output<typeof probeSchema>;

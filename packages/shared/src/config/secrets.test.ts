@@ -20,6 +20,7 @@ const config = validateConfig({
           url: 'https://user:pl4nted3%40@node.example/v3/pl4nted4?apikey=pl4nted5',
           headers: { 'x-note': 'Bearer pl4nted6' },
           tls: { cert: CERT_PEM, key: KEY_PEM },
+          load: { url: 'http://user:pl4nted8@exporter.example:9100/pl4nted9', metric: 'node_load1' },
         },
       ],
     },
@@ -29,7 +30,15 @@ const config = validateConfig({
 test('a configuration is shown without any of its secrets, and with all the rest', () => {
   const shown = JSON.stringify(redactConfig(config));
   expect(shown).not.toContain('pl4nted');
-  for (const visible of ['geth-a', 'node.example', '10.0.0.5:6379', 'x-note', '"tries":3', '"port":8080']) {
+  for (const visible of [
+    'geth-a',
+    'node.example',
+    'exporter.example:9100',
+    '10.0.0.5:6379',
+    'x-note',
+    '"tries":3',
+    '"port":8080',
+  ]) {
     expect(shown).toContain(visible);
   }
 });
@@ -52,6 +61,9 @@ test.each([
   ['a header', 'Bearer pl4nted6'],
   ['a header without its scheme', 'pl4nted6'],
   ['a private key', KEY_PEM],
+  ['the password of an exporter', 'pl4nted8'],
+  ['the authorization that is made of that', Buffer.from('user:pl4nted8').toString('base64')],
+  ['a path segment of an exporter', 'pl4nted9'],
   ['the token of the operators', 'pl4nted7-of-the-operators'],
 ])('%s is hidden in any text', (_, secret) => {
   expect(redactorOf(config)(`before ${secret} after`)).toBe('before *** after');

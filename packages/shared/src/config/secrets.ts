@@ -3,24 +3,30 @@
 
 import { createRedactor, HIDDEN, redactUrl, urlSecrets } from '../redact.ts';
 import { endpointOf } from './endpoint.ts';
+import type { UpstreamConfig } from './network.ts';
 import type { Config } from './schema.ts';
 
 /** A function that hides every secret of this configuration in any text. */
 export function redactorOf(config: Config): (text: string) => string {
   const upstreams = Object.values(config.networks).flatMap((network) => network.upstreams);
   const fromUpstreams = upstreams.flatMap((upstream) => [
-    ...urlSecrets(upstream.url),
-    // With the `authorization` that is made of the URL's user and password.
-    ...Object.values(endpointOf(upstream).headers).flatMap((value) => [
-      value,
-      value.slice(value.indexOf(' ') + 1),
-    ]),
+    ...secretsOf(upstream),
+    ...(upstream.load ? secretsOf({ url: upstream.load.url, headers: {} }) : []),
     ...(upstream.tls?.key === undefined ? [] : [upstream.tls.key]),
   ]);
   const { url, password, tls } = config.redis ?? {};
   const fromRedis = [url === undefined ? undefined : passwordOf(url), password, tls?.key];
   const others = [...fromRedis, config.gateway.admin?.token].filter((secret) => secret !== undefined);
   return createRedactor([...fromUpstreams, ...others]);
+}
+
+/** Of the URL and the headers, with the `authorization` that is made of the URL's user and password. */
+function secretsOf(endpoint: Pick<UpstreamConfig, 'url' | 'headers'>): string[] {
+  const headers = Object.values(endpointOf(endpoint).headers);
+  return [
+    ...urlSecrets(endpoint.url),
+    ...headers.flatMap((value) => [value, value.slice(value.indexOf(' ') + 1)]),
+  ];
 }
 
 export interface LiveRedactor {
@@ -50,6 +56,7 @@ export function redactConfig(config: Config): unknown {
       url: redactUrl(upstream.url),
       headers: Object.fromEntries(Object.keys(upstream.headers).map((key) => [key, HIDDEN])),
       ...(upstream.tls && { tls: hideAll(upstream.tls) }),
+      ...(upstream.load && { load: { ...upstream.load, url: redactUrl(upstream.load.url) } }),
     }));
     return [name, { ...network, upstreams }];
   });

@@ -3,10 +3,10 @@
 
 import type { StoreEvent } from '../wire/events.ts';
 import { encodeReport } from '../wire/report.ts';
-import { REPORTS_MAX, type Sharing, type StoredReport } from './store.ts';
+import { REPORTS_MAX, type Sharing, type StoredReport, type ToldByBeat } from './store.ts';
 
 interface Shared {
-  readonly beats: Map<string, { readonly content: string | null; readonly until: number }>;
+  readonly beats: Map<string, ToldByBeat & { readonly until: number }>;
   readonly trials: Map<string, { readonly holder: string; readonly until: number }>;
   reports: { readonly seq: number; readonly at: number; readonly text: string }[];
   reportsUntil: number;
@@ -29,16 +29,27 @@ export function createMemorySharing(now: () => number, emit: (event: StoreEvent)
     return shared;
   }
 
+  /** Of the gateways that live. */
+  function beatsOf(network: string): Shared['beats'] {
+    const { beats } = sharedOf(network);
+    for (const [name, { until }] of beats) if (until <= now()) beats.delete(name);
+    return beats;
+  }
+
   return {
-    async beat(network, instance, content, lifeMs) {
-      const { beats } = sharedOf(network);
-      for (const [name, { until }] of beats) if (until <= now()) beats.delete(name);
-      const own = content ?? beats.get(instance)?.content ?? null;
-      beats.set(instance, { content: own, until: now() + lifeMs });
+    async beat(network, instance, told, lifeMs) {
+      const beats = beatsOf(network);
+      const before = beats.get(instance);
+      const own = told.content ?? before?.content ?? null;
+      const usage = told.usage ?? before?.usage ?? null;
+      beats.set(instance, { content: own, usage, until: now() + lifeMs });
       const others = [...beats].flatMap(([name, beat]) =>
         name === instance || beat.content === null ? [] : [[name, beat.content] as const],
       );
       return { known: own !== null, others: Object.fromEntries(others) };
+    },
+    async readUsages(network) {
+      return [...beatsOf(network).values()].flatMap(({ usage }) => usage ?? []);
     },
     async report(network, report, ttlMs) {
       const shared = sharedOf(network);

@@ -38,6 +38,14 @@ export interface WriteSharing {
   readWrites(network: string): Promise<readonly string[]>;
 }
 
+/** What a gateway tells with a heartbeat; null: as before. */
+export interface ToldByBeat {
+  /** For the other gateways. */
+  readonly content: string | null;
+  /** For the sidecar, kept apart: so many replicas do not read it of each other. */
+  readonly usage: string | null;
+}
+
 /** What the other gateways of a network tell with their heartbeats. */
 export interface Beats {
   /** False when the own content is not stored (any more): the next beat must bring it. */
@@ -68,7 +76,9 @@ export interface TrialClaim {
 /** What the gateways of a cluster share with each other. A request never waits for any of it. */
 export interface Sharing {
   /** Renews the gateway's life, replaces what it tells unless that is null, and reads what the others tell. */
-  beat(network: string, instance: string, content: string | null, lifeMs: number): Promise<Beats>;
+  beat(network: string, instance: string, told: ToldByBeat, lifeMs: number): Promise<Beats>;
+  /** What the gateways that live have told of their usage; texts still to be checked by `decodeUsage`. */
+  readUsages(network: string): Promise<readonly string[]>;
   /** Adds a report and says so to those who listen; all reports are kept until none came for `ttlMs`. */
   report(network: string, report: Report, ttlMs: number): Promise<void>;
   /** The reports after the one with this id, oldest first; null: all that are kept. */

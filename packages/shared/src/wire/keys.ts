@@ -21,6 +21,8 @@ export interface NetworkKeys {
   readonly gateways: string;
   /** Hash of gateway to heartbeat; expires likewise. */
   readonly beats: string;
+  /** Hash of gateway to what it used of each upstream's limit; expires likewise. */
+  readonly usages: string;
   /** Stream of the gateways' reports; expires when nothing was reported for long. */
   readonly reports: string;
 }
@@ -36,6 +38,7 @@ export function networkKeys({ prefix, clusterId }: KeyOptions, network: string):
     drains: `${tagged}:drains`,
     gateways: `${tagged}:gateways`,
     beats: `${tagged}:beats`,
+    usages: `${tagged}:usages`,
     reports: `${tagged}:reports`,
   };
 }

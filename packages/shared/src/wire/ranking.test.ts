@@ -14,8 +14,16 @@ const head = { number: count, hash: orNull(fc.string({ maxLength: 80 })), header
 /** All but what is not always told. */
 const OF_EVERY_UPSTREAM = [
   ...(['id', 'reason', 'head', 'finalized', 'lagBlocks'] as const),
-  ...(['latencyP50Ms', 'latencyP95Ms', 'errorRatio', 'score'] as const),
+  ...(['latencyP50Ms', 'latencyP95Ms', 'errorRatio', 'score', 'load', 'budget'] as const),
 ];
+const budget = fc.record({
+  attempts: count,
+  throttled: count,
+  retryAt: orNull(amount),
+  left: orNull(count),
+  limit: orNull(count),
+  resetAt: orNull(amount),
+});
 
 const ranking: fc.Arbitrary<Ranking> = fc.record({
   version: fc.constant(1 as const),
@@ -42,6 +50,8 @@ const ranking: fc.Arbitrary<Ranking> = fc.record({
         errorRatio: share,
         score: share,
         restartedAt: amount,
+        load: orNull(amount),
+        budget: orNull(budget),
       },
       { requiredKeys: OF_EVERY_UPSTREAM },
     ),
@@ -62,6 +72,15 @@ describe('a ranking', () => {
 
   test('may hold keys of a later version, which are left out', () => {
     expect(decodeRanking(JSON.stringify({ ...sample, later: 1 }))).toEqual(sample);
+  });
+
+  test('of a publisher that knows neither load nor budget is read, and says that both are unknown', () => {
+    const [upstream] = fc.sample(ranking, { numRuns: 20, seed: 1 }).flatMap(({ upstreams }) => upstreams);
+    const { load: _load, budget: _budget, ...before } = { ...upstream };
+    const expected = [{ ...before, load: null, budget: null }];
+    expect(decodeRanking(JSON.stringify({ ...sample, upstreams: [before] }))).toMatchObject({
+      upstreams: expected,
+    });
   });
 
   test.each<[string, string]>([

@@ -2,11 +2,12 @@
 // Must not know: how it is stored or what it is used for.
 import { z } from 'zod';
 import { reasonNames } from '../reasons.ts';
+import { budgetSchema } from './usage.ts';
 
 /** Version written. Readers accept this and the one before, so that versions may be mixed during a rolling upgrade. */
 export const RANKING_VERSION = 1;
 
-/** A ranking of 256 upstreams has some 80 kB; more is no ranking of ours. */
+/** A ranking of 256 upstreams has some 120 kB; more is no ranking of ours. */
 const RANKING_CHARS_MAX = 1_000_000;
 
 const count = z.number().int().nonnegative();
@@ -33,6 +34,10 @@ const rankedSchema = z.object({
   latencyP95Ms: z.number().nonnegative().nullable(),
   /** Share of failed probes in the window. */
   errorRatio: z.number().min(0).max(1),
+  /** What its machine says of its load, in its own unit; null while that is unknown. A publisher of before says nothing of it. */
+  load: z.number().nonnegative().nullable().default(null),
+  /** What is used and left of its limit over the whole cluster; null while that is unknown, as above. */
+  budget: budgetSchema.nullable().default(null),
   /** 0 to 1, higher is better; 0 with a reason. */
   score: z.number().min(0).max(1),
   /** When it was seen to have been restarted, epoch ms. Absent where that is not told, as in documents of before. */

@@ -6,6 +6,7 @@ import { type KeyOptions, networkKeys, trialKey } from '../../wire/keys.ts';
 import { encodeReport } from '../../wire/report.ts';
 import { beat } from '../lua/beat.ts';
 import { readReports } from '../lua/read-reports.ts';
+import { readUsages } from '../lua/read-usages.ts';
 import { report as addReport } from '../lua/report.ts';
 import { takeTrial } from '../lua/take-trial.ts';
 import { REPORTS_MAX, type Sharing } from '../store.ts';
@@ -20,11 +21,16 @@ export type RunScript = (
 
 export function createSharing(keyOptions: KeyOptions, channel: string, run: RunScript): Sharing {
   return {
-    async beat(network, instance, content, lifeMs) {
-      const { gateways, beats } = networkKeys(keyOptions, network);
-      const answer = await run('beat', beat, [gateways, beats], [instance, lifeMs, content ?? '']);
+    async beat(network, instance, { content, usage }, lifeMs) {
+      const { gateways, beats, usages } = networkKeys(keyOptions, network);
+      const args = [instance, lifeMs, content ?? '', usage ?? ''];
+      const answer = await run('beat', beat, [gateways, beats, usages], args);
       const [known, ...flat] = listOf(answer);
       return { known: known === 1, others: Object.fromEntries(inGroups(flat, 2).map(([a, b]) => [a, b])) };
+    },
+    async readUsages(network) {
+      const { gateways, usages } = networkKeys(keyOptions, network);
+      return listOf(await run('read usages', readUsages, [gateways, usages], [])).map(String);
     },
     async report(network, report, ttlMs) {
       const { reports } = networkKeys(keyOptions, network);
