@@ -64,6 +64,17 @@ export async function plant(): Promise<Plants> {
       headers: { authorization: 'Bearer ${NODE_TOKEN}', 'x-api-key': `\${file:${file}}` },
     },
     { id: 'moved', url: `http://${secret('moved')}@127.0.0.1:${echoes[3]?.port}`, maxFails: 0 },
+    {
+      ...{ id: 'loaded', url: `${echoes[0]?.url}/load/${secret('loadpath')}`, maxFails: 0 },
+      load: {
+        url: `http://${secret('lu')}:${secret('lp')}@${dead}/${secret('load%2Fkey')}?k=${secret('loadquery')}`,
+        metric: 'node_load1',
+      },
+    },
+    {
+      ...{ id: 'echoed', url: `${echoes[0]?.url}/${secret('echoedpath')}`, maxFails: 0 },
+      load: { url: `${echoes[1]?.url}/${secret('echoedload')}`, pointer: '/load' },
+    },
     { id: 'dead', url: `http://${secret('du')}:${secret('dp')}@${dead}/${secret('dead')}`, maxFails: 0 },
     { id: 'parrot', url: `http://127.0.0.1:${await parrot()}/${secret('parrot')}`, maxFails: 0 },
     {
@@ -105,6 +116,7 @@ export async function plant(): Promise<Plants> {
     furtherSecrets: [
       ...[`${secret('user')}:${secret('info@pw')}`, `${secret('moved')}:`].map(base64),
       base64(`${secret('du')}:${secret('dp')}`),
+      base64(`${secret('lu')}:${secret('lp')}`),
       ...key.split('\n').filter((line) => line.length > 20 && !line.startsWith('-----')),
     ],
   };

@@ -1,0 +1,87 @@
+// Decides: whether what gateways use and nodes say of limits comes together in the ranking, over the memory store.
+import { createMemoryStore, encodeUsage, type Ranking, type Store } from '@rpc-balancer/shared';
+import { expect, test } from 'vitest';
+import type { FakeNode } from '../../../test/kit/fake-node.ts';
+import { monotonicNow } from '../src/runtime.ts';
+import { configOf, network, reasonsIn, stage, startNodes } from './stage.ts';
+
+const LONG_MS = 60_000;
+
+/** Longer than the test needs, shorter than the lease. */
+const SHORT_MS = 20_000;
+
+const tellBy = (store: Store) => (instance: string, attempts: number, lifeMs: number) => {
+  const word = { left: null, limit: null, resetAt: null };
+  const usage = encodeUsage({ a: { attempts, throttled: 1, retryAt: null, ...word } });
+  return store.beat('main', instance, { content: 'none of ours', usage }, lifeMs);
+};
+
+const budgetOf = (ranking: Ranking, id = 'a') => ranking.upstreams.find((one) => one.id === id)?.budget;
+
+/** Probed once, and published often: what was sent there is known exactly. */
+const ONCE = { probe: { interval: 3_600_000, timeout: 10_000, attempts: 1 } };
+
+/** Two nodes that are probed once, over a store that gateways may tell. */
+async function start(script: (nodes: readonly FakeNode[]) => void = () => {}, given: Partial<Store> = {}) {
+  const nodes = await startNodes({}, {});
+  script(nodes);
+  let ahead = 0;
+  const store: Store = { ...createMemoryStore(() => monotonicNow() + ahead), ...given };
+  const config = configOf({ main: network(nodes, ONCE) }, { leaseTtl: 30_000, rankingMaxAge: 1000 });
+  const advance = (ms: number) => {
+    ahead += ms;
+  };
+  return { nodes, advance, tell: tellBy(store), ...stage({ config, store }) };
+}
+
+test('what the gateways that live have sent is added up with the own probes, and what the dead have sent is not', async () => {
+  const { nodes, tell, advance, ranked, sidecar } = await start();
+  const probes = await ranked('the probes', (one) => (budgetOf(one)?.attempts ?? 0) > 0);
+  const own = nodes[0]?.hits() ?? 0;
+  expect(budgetOf(probes)).toMatchObject({ attempts: own, throttled: 0, left: null });
+  await tell('anna', 100, LONG_MS);
+  await tell('bert', 20, SHORT_MS);
+  await ranked('both gateways', (one) => budgetOf(one)?.attempts === own + 120);
+  advance(SHORT_MS);
+  const left = await ranked('the end of one', (one) => budgetOf(one)?.attempts === own + 100);
+  expect(budgetOf(left)).toMatchObject({ throttled: 1 });
+  expect(budgetOf(left, 'b')).toMatchObject({ attempts: nodes[1]?.hits(), throttled: 0 });
+  const shown = sidecar.status().networks[0]?.upstreams.find(({ id }) => id === 'a');
+  expect(shown?.budget).toEqual(budgetOf(left));
+  expect(await sidecar.metrics()).toContain(
+    `rpc_balancer_sidecar_upstream_used_attempts{network="main",upstream="a"} ${own + 100}`,
+  );
+});
+
+test('what a node says of its limit to a probe, and a probe that it refuses for that, are told', async () => {
+  const { ranked, sidecar } = await start(([a, b]) => {
+    if (!a || !b) throw new TypeError('two nodes were started');
+    const headers = { 'ratelimit-policy': '"day";q=1000;w=86400', ratelimit: '"day";r=12;t=600' };
+    const body = '{"jsonrpc":"2.0","id":1,"result":"0x1"}';
+    a.answer = () => ({ status: 200, headers, body });
+    b.mode = 'http429';
+  });
+  const ranking = await ranked('the word of the node', (one) => budgetOf(one)?.left === 12);
+  expect(budgetOf(ranking)).toMatchObject({ limit: 1000, resetAt: expect.any(Number) });
+  expect(budgetOf(ranking)?.resetAt).toBeGreaterThan(monotonicNow() + 300_000);
+  const refused = await ranked('the refusal', (one) => (budgetOf(one, 'b')?.throttled ?? 0) > 0);
+  expect(budgetOf(refused, 'b')).toMatchObject({ throttled: 1, left: null });
+  expect(await sidecar.metrics()).toContain('upstream_left_attempts{network="main",upstream="a"} 12');
+});
+
+test('while nothing can be heard of the gateways, what is used is unknown, and ranking goes on', async () => {
+  const heard = { fails: true };
+  const { ranked } = await start(undefined, {
+    readUsages: async () => {
+      if (heard.fails) throw new Error('out of reach');
+      return ['none of ours'];
+    },
+  });
+  const ranking = await ranked('three rankings', ({ seq }) => seq === 2);
+  expect(reasonsIn(ranking)).toEqual({ a: null, b: null });
+  expect(budgetOf(ranking)).toBeNull();
+  heard.fails = false;
+  await ranked('the own probes', (one) => (budgetOf(one)?.attempts ?? 0) > 0);
+  heard.fails = true;
+  await ranked('that it is unknown again', (one) => budgetOf(one) === null);
+});
