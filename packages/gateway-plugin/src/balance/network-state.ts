@@ -52,6 +52,8 @@ export interface NetworkState {
   snapshot: Snapshot | null;
   /** Who may be picked, worked out at the last change. */
   standing: Standing | null;
+  /** Whether the snapshot is too old for more than its hard reasons. */
+  stale: boolean;
   /** Whether the local tier was left because it is too far behind. */
   fallenBack: boolean;
   /** Who has all calls under `single_best`. */
@@ -84,6 +86,7 @@ export function createNetworkState(config: NetworkConfig, options: StateOptions)
     changes,
     snapshot: null,
     standing: null,
+    stale: false,
     fallenBack: false,
     winner: null,
     ticketed: false,

@@ -5,6 +5,7 @@ import {
   memberOf,
   picked,
   probed,
+  RANKING_MAX_AGE_MS,
   rank,
   type UpstreamInput,
   unprobed,
@@ -118,6 +119,21 @@ describe('prefer', () => {
     expect(chosen('head', 'load', 'latency')).toBe('c');
     expect(chosen('load', 'head')).toBe('d');
   });
+
+  test.each<NonNullable<NonNullable<Network>['prefer']>[number]>(['head', 'latency', 'load'])(
+    '%s of a ranking that is too old tells nobody apart',
+    (preference) => {
+      const facts = [
+        { lagBlocks: 0, latencyP50Ms: 1, load: 0 },
+        { lagBlocks: 5, latencyP50Ms: 90, load: 9 },
+      ];
+      const network: Network = { prefer: [preference], maxLagBlocks: 4, strategy: 'round_robin' };
+      const state = ranked([{}, {}], facts, network);
+      const turns = (now: number) => [picked(state, now)?.id, picked(state, now)?.id].toSorted().join('');
+      expect(turns(NOW)).toBe('aa');
+      expect(turns(NOW + RANKING_MAX_AGE_MS + 1)).toBe('ab');
+    },
+  );
 
   test('load decides inside a tier and never between tiers (SQ-08)', () => {
     const tiers = [{}, { tier: 'fallback' }] as const;

@@ -1,6 +1,6 @@
 // Decides: which of the eligible upstreams come first before the strategy chooses: tier, zone, then head, latency and load.
 // Must not know: reasons, requests. What is close counts as equal, or the choice would flap with every probe.
-import type { Preference, Reason } from '@rpc-balancer/shared';
+import type { Preference, RankedUpstream, Reason } from '@rpc-balancer/shared';
 import { loadOf, type Member } from './member.ts';
 import type { NetworkState } from './network-state.ts';
 
@@ -100,16 +100,21 @@ function toleranceOf({ strategy, maxLagBlocks }: NetworkState, preference: Prefe
 }
 
 /** Unknown is not 0: it comes last. */
-function lagOf({ snapshot }: NetworkState, { id }: Member): number {
-  return snapshot?.upstreams.get(id)?.lagBlocks ?? Number.POSITIVE_INFINITY;
+function lagOf(state: NetworkState, member: Member): number {
+  return rankedOf(state, member)?.lagBlocks ?? Number.POSITIVE_INFINITY;
 }
 
 /** As the probes saw it, so that all replicas see the same. */
-function latencyOf({ snapshot }: NetworkState, { id }: Member): number {
-  return snapshot?.upstreams.get(id)?.latencyP50Ms ?? Number.POSITIVE_INFINITY;
+function latencyOf(state: NetworkState, member: Member): number {
+  return rankedOf(state, member)?.latencyP50Ms ?? Number.POSITIVE_INFINITY;
 }
 
 /** What its machine says of itself; not what this gateway sends there. */
-function machineLoadOf({ snapshot }: NetworkState, { id }: Member): number {
-  return snapshot?.upstreams.get(id)?.load ?? Number.POSITIVE_INFINITY;
+function machineLoadOf(state: NetworkState, member: Member): number {
+  return rankedOf(state, member)?.load ?? Number.POSITIVE_INFINITY;
+}
+
+/** Nothing that a stale ranking measured is believed any more. */
+function rankedOf({ snapshot, stale }: NetworkState, { id }: Member): RankedUpstream | undefined {
+  return stale ? undefined : snapshot?.upstreams.get(id);
 }

@@ -3,6 +3,7 @@
 import { lastingReasons, type NetworkState, nextEndOf, type Standing } from './network-state.ts';
 import { firstTier, isBearable, isTooFarBehind, preferred } from './prefer.ts';
 import { warmUp } from './slow-start.ts';
+import { isStale } from './snapshot.ts';
 import { forgetUnsupported } from './unsupported.ts';
 
 export function standingOf(state: NetworkState, now: number): Standing {
@@ -14,7 +15,8 @@ export function standingOf(state: NetworkState, now: number): Standing {
 }
 
 function workOut(state: NetworkState, now: number): Standing {
-  const { members } = state;
+  const { members, snapshot } = state;
+  state.stale = snapshot !== null && isStale(snapshot, now, state.rankingMaxAgeMs);
   const reasons = lastingReasons(state, now);
   for (const member of members) {
     const reason = reasons[member.index] ?? null;
