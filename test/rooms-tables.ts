@@ -28,6 +28,7 @@ export const ROOMS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['bin'],
     ['index', 'drain-command'],
     ['plugin'],
+    ['network-routes'],
     ['ops-routes'],
     ['balancer'],
     ['gateway'],
@@ -67,8 +68,14 @@ export const KNOWLEDGE: readonly Knowledge[] = [
     pattern: imports('fastify'),
     rooms: [
       ...['gateway-plugin/src/plugin.ts', 'gateway-plugin/src/bin.ts', 'gateway-plugin/src/forward.ts'],
-      ...['gateway-plugin/src/ops-routes.ts', 'gateway-plugin/src/passthrough/', 'gateway-plugin/src/ws/'],
+      ...['gateway-plugin/src/network-routes.ts', 'gateway-plugin/src/ops-routes.ts'],
+      ...['gateway-plugin/src/passthrough/', 'gateway-plugin/src/ws/'],
     ],
+  },
+  {
+    what: 'the proxy of Fastify',
+    pattern: imports('@fastify/http-proxy'),
+    rooms: ['gateway-plugin/src/passthrough/'],
   },
   { what: 'fastify-plugin', pattern: imports('fastify-plugin'), rooms: ['gateway-plugin/src/plugin.ts'] },
   {

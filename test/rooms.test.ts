@@ -38,6 +38,7 @@ const EXAMPLES: readonly (readonly [string, string])[] = [
   ['Fastify', "import fastify from 'fastify';"],
   ['the types of Fastify', "import type { FastifyReply } from 'fastify';"],
   ['fastify-plugin', "import fp from 'fastify-plugin';"],
+  ['the proxy of Fastify', "import httpProxy from '@fastify/http-proxy';"],
   ['undici', "import { Pool } from 'undici';"],
   ['global fetch', 'await fetch(x);'],
   ['ioredis', "import { Redis, type Cluster } from 'ioredis';"],

@@ -20,6 +20,7 @@ import { type Readiness, readinessOf } from './observe/readiness.ts';
 import { networkStatus, type Status } from './observe/status.ts';
 import { Cancellation } from './upstream/cancellation.ts';
 import type { Network } from './upstream/network.ts';
+import { readAnswer } from './upstream/outcome.ts';
 
 /** The result of a call, in the bytes that the node wrote. */
 export interface CallResult {
@@ -177,6 +178,8 @@ export class Balancer implements RpcBalancer {
     const found = this.find(name);
     if (!found) throw new BalancerError('RPCB_UNKNOWN_NETWORK', { detail: `"${name}"` });
     const { gateway, network } = found;
+    if (network.config.protocol === 'http')
+      throw new BalancerError('RPCB_NOT_FOUND', { detail: `"${name}" is an http network without methods` });
     const body = Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }));
     const cancellation = gateway.running.add(new Cancellation());
     try {
@@ -199,8 +202,10 @@ export class Balancer implements RpcBalancer {
           exchange,
         );
       }
-      if (call.failure) throw errorOf(call, call.failure, exchange);
-      return resultOf(call.answer ?? Buffer.alloc(0));
+      const answer = call.answer ?? exchange.passed?.body;
+      if (call.failure || !answer || !readAnswer(answer, false))
+        throw errorOf(call, call.failure ?? { code: 'RPCB_ATTEMPTS_FAILED' }, exchange);
+      return resultOf(answer);
     } finally {
       gateway.running.remove(cancellation);
     }

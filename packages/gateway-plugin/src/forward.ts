@@ -1,24 +1,23 @@
 // Decides: THE DATA PATH: read -> pick -> dispatch -> judge -> answer, or round again while judgement and budget allow.
 // Must not know: Fastify, Redis, the control path. Each step is a call to the leaf of that name.
-import { BalancerError, type ErrorCode } from '@rpc-balancer/shared';
 import type { Member } from './balance/member.ts';
-import { isRefusal, type Refusal } from './balance/pick.ts';
+import { isRefusal } from './balance/pick.ts';
 import { readRequest } from './guard/read.ts';
-import { aim, byTag, secondFor } from './upstream/aim.ts';
+import { aim, assertPin, byTag, secondFor } from './upstream/aim.ts';
 import { comingHead, headShown } from './upstream/await-head.ts';
 import { writeBatch } from './upstream/batch.ts';
 import { type AttemptNote, type Call, isOpen, isRepeatable } from './upstream/call.ts';
-import type { CancelReason } from './upstream/cancellation.ts';
+import { abandon, giveUp } from './upstream/ending.ts';
 import { Exchange, type PassedOn } from './upstream/exchange.ts';
 import { judgeBatch, judgeSingle } from './upstream/judge.ts';
 import { noteLack } from './upstream/lack.ts';
 import { BATCH } from './upstream/lateness.ts';
 import type { Network } from './upstream/network.ts';
 import { relayAsNginx } from './upstream/nginx-relay.ts';
-import { ANSWERED } from './upstream/outcome.ts';
+import { ANSWERED, judgeLoser } from './upstream/outcome.ts';
 import { race } from './upstream/race.ts';
 import { isForgiven } from './upstream/record.ts';
-import { letThrough, review } from './upstream/shown.ts';
+import { review } from './upstream/shown.ts';
 
 /** What a client asked, as plain data. */
 export interface Incoming extends PassedOn {
@@ -41,16 +40,17 @@ export async function forward(network: Network, incoming: Incoming, now: () => n
     batchLimit: network.limits.batchLimit,
     safetyOf: network.safetyOf,
   });
-  const { pin } = incoming;
-  if (pin !== null && !network.state.members.some(({ id }) => id === pin))
-    throw new BalancerError('RPCB_UNKNOWN_UPSTREAM', {
-      detail: `x-rpcb-use names none of "${network.name}"`,
-    });
+  assertPin(network, incoming.pin);
   const exchange = new Exchange(network, incoming, calls, now);
   try {
     const open = calls.filter(isOpen);
     if (network.config.compat === 'nginx') {
-      if (incoming.body && open.length > 0) await relayAsNginx(exchange, open, incoming.body);
+      const { body } = incoming;
+      if (body && open.length > 0)
+        await relayAsNginx(exchange, open, {
+          idempotent: false, // As every POST, whatever it holds.
+          send: (to, onReply) => exchange.send(to, body, 'whole', onReply),
+        });
     } else if (batch) {
       const writes = open.filter((call) => call.safety === 'write');
       const others = byTag(
@@ -108,6 +108,7 @@ async function relay(exchange: Exchange, calls: readonly Call[], shape: 'single'
       send: (to, onReply) => exchange.send(to, body, shape, onReply),
       another: () =>
         exchange.pin === null ? secondFor(network, { ...wanted, tried: [...tried, member] }, now()) : null,
+      judge: (reply) => judgeLoser(reply, now()),
       onLoser(loser, verdict) {
         tried.push(loser.member);
         attempts.push(exchange.settle(loser, verdict));
@@ -130,32 +131,5 @@ async function relay(exchange: Exchange, calls: readonly Call[], shape: 'single'
     }
     attempts.push(exchange.settle(runner, verdict));
     for (const call of open) noteLack(network.state, runner.member, call, endedAt);
-  }
-}
-
-/** The request is over: nothing further is sent. What is still open has not been sent, or may be sent again. */
-function abandon(reason: CancelReason, open: readonly Call[]): void {
-  fail(open, reason === 'deadline' ? 'RPCB_DEADLINE' : 'RPCB_ATTEMPTS_FAILED');
-}
-
-/** Nobody is left to be tried: what a node has said is the answer, else the reason why nobody is. */
-function giveUp(
-  exchange: Exchange,
-  open: readonly Call[],
-  attemptCount: number,
-  { reasons, overloaded, retryAfterMs }: Refusal,
-): void {
-  const unattempted = attemptCount === 0 ? 'RPCB_NO_UPSTREAM' : 'RPCB_ATTEMPTS_FAILED';
-  const code = overloaded ? 'RPCB_OVERLOADED' : unattempted;
-  exchange.reasons = reasons;
-  if (code !== 'RPCB_ATTEMPTS_FAILED') exchange.retryAfterMs = retryAfterMs;
-  fail(open, code);
-  for (const call of open) if (call.answer) letThrough(exchange.network, call, call.answer, exchange.now());
-}
-
-function fail(open: readonly Call[], code: ErrorCode): void {
-  for (const call of open) {
-    if (call.lastResort) call.answer = call.lastResort;
-    else call.failure = { code };
   }
 }

@@ -77,6 +77,8 @@ export interface FrontOptions {
   readonly redis?: ConfigInput['redis'];
   readonly plugin?: Partial<RpcBalancerOptions>;
   readonly server?: FastifyServerOptions;
+  /** What a host does before it registers the plugin. */
+  readonly prepare?: (app: FastifyInstance) => void;
 }
 
 export interface Front extends Client {
@@ -88,7 +90,7 @@ export interface Front extends Client {
 }
 
 /** A configuration of the network `net` over the nodes; without probes, so that only the test's own calls arrive. */
-export function configOf(nodes: readonly FakeNode[], options: FrontOptions = {}): ConfigInput {
+export function configOf(nodes: readonly Pick<FakeNode, 'url'>[], options: FrontOptions = {}): ConfigInput {
   return {
     gateway: options.gateway ?? {},
     ...(options.redis && { redis: options.redis }),
@@ -108,8 +110,12 @@ export function configOf(nodes: readonly FakeNode[], options: FrontOptions = {})
 }
 
 /** The network `net` over the nodes. */
-export async function startFront(nodes: readonly FakeNode[], options: FrontOptions = {}): Promise<Front> {
+export async function startFront(
+  nodes: readonly Pick<FakeNode, 'url'>[],
+  options: FrontOptions = {},
+): Promise<Front> {
   const app = fastify(options.server ?? {});
+  options.prepare?.(app);
   await app.register(rpcBalancer, { config: configOf(nodes, options), ...options.plugin });
   const origin = await listen(app);
 

@@ -61,6 +61,14 @@ describe("in somebody's gateway", () => {
     expect([taken.statusCode, taken.body]).toEqual([200, ANSWER]);
   });
 
+  test('a hook of the host may take its time after the body was read', async () => {
+    const app = host();
+    app.addHook('preHandler', () => new Promise((resolve) => setImmediate(resolve)));
+    await app.register(rpcBalancer, { config: configOf([await startNode()]) });
+    const { send } = clientOf(await listen(app));
+    expect((await send('/net', CALL)).text).toBe(ANSWER);
+  });
+
   test('routes of the host stay its own, and ours for operators are served only where it says', async () => {
     const node = await startNode();
     const app = host();

@@ -50,6 +50,7 @@ export {
   type Safety,
   traitsOf,
 } from './protocols/methods.ts';
+export { isRepeatedByNginx, PASSED_VERBS, verbSafety } from './protocols/verbs.ts';
 export { type ChainView, chainView } from './protocols/view.ts';
 export { subjectIn } from './protocols/writes.ts';
 export { isHard, REASONS, type Reason, type ReasonKind } from './reasons.ts';

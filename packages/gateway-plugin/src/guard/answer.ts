@@ -4,7 +4,8 @@ import type { Readable } from 'node:stream';
 import { BalancerError, type ErrorCode, type Reason } from '@rpc-balancer/shared';
 import { joinAnswers } from '../upstream/batch.ts';
 import { type Call, type Failure, idOf } from '../upstream/call.ts';
-import type { Exchange, Passed } from '../upstream/exchange.ts';
+import type { Answered } from '../upstream/dispatch.ts';
+import type { Exchange } from '../upstream/exchange.ts';
 
 /** What `error.data` tells about a failure besides its code; never a URL and no foreign text. */
 export interface FailureDetails {
@@ -24,7 +25,7 @@ export interface Answer {
   readonly code: ErrorCode | 'ok';
   readonly retryAfterMs: number | null;
   /** Headers of a node's answer that goes out as it is; absent: JSON. */
-  readonly passed?: Passed['headers'];
+  readonly passed?: Readonly<Record<string, string>>;
 }
 
 interface Handled {
@@ -44,8 +45,13 @@ export function answerOf({ batch, calls, exchange }: Handled, requestId: string)
   return batch || !only ? answerBatch(calls, exchange, requestId) : answerSingle(only, exchange, requestId);
 }
 
-function answerPassed({ status, headers, body }: Passed, { stream, streamBytes }: Exchange): Answer {
-  return { status, body: stream ?? body, streamBytes, code: 'ok', retryAfterMs: null, passed: headers };
+/** What a node says of its answer to JSON-RPC, beside the length. */
+const PASSED_HEADERS = ['content-type', 'retry-after'];
+
+function answerPassed({ status, headers, body }: Answered, { stream, streamBytes }: Exchange): Answer {
+  const kept = PASSED_HEADERS.flatMap((name) => [headers[name] ?? []].flat().map((text) => [name, text]));
+  const passed = Object.fromEntries(kept);
+  return { status, body: stream ?? body, streamBytes, code: 'ok', retryAfterMs: null, passed };
 }
 
 /** Each failed element of a batch repeats them; the status page has all. */
@@ -83,6 +89,14 @@ export function answerError(error: BalancerError<unknown>, id: Buffer | null, re
     code: error.code,
     retryAfterMs: error.retryAfterMs ?? null,
   };
+}
+
+/** The error in answer to what was no JSON-RPC. */
+export function answerHttpError(error: BalancerError<unknown>, requestId: string): Answer {
+  const { code, message } = error;
+  const details = (error.details ?? {}) as FailureDetails; // As below.
+  const body = Buffer.from(JSON.stringify({ error: { code, message, ...details, requestId } }));
+  return { status: error.statusCode, body, code, retryAfterMs: error.retryAfterMs ?? null };
 }
 
 export function errorOf(call: Call, failure: Failure, exchange: Exchange): BalancerError<FailureDetails> {

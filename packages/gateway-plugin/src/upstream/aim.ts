@@ -1,5 +1,6 @@
 // Decides: what the calls that are open want of their next upstream, and who that is.
 // Must not know: what is sent, or what came of it.
+import { BalancerError } from '@rpc-balancer/shared';
 import { behindOf, needOf } from '../balance/blocks.ts';
 import type { BlockNeed } from '../balance/heads.ts';
 import type { Member } from '../balance/member.ts';
@@ -23,6 +24,12 @@ type Limits = Pick<Wanted, 'tried' | 'tag'> & {
 };
 
 const NOBODY: readonly Member[] = [];
+
+/** @throws BalancerError `RPCB_UNKNOWN_UPSTREAM` unless the request insists on nobody, or on one that there is */
+export function assertPin({ name, state }: Network, pin: string | null): void {
+  if (pin === null || state.members.some(({ id }) => id === pin)) return;
+  throw new BalancerError('RPCB_UNKNOWN_UPSTREAM', { detail: `x-rpcb-use names none of "${name}"` });
+}
 
 /** For a request with no tries left: why there is nobody. */
 export function aim(

@@ -6,11 +6,12 @@ import type { Cancellation, CancelReason } from './cancellation.ts';
 import type { Connections } from './pool.ts';
 
 export interface AttemptRequest {
-  readonly body: Uint8Array;
-  /** Appended to the path of the upstream; with its own leading slash and query. */
-  readonly suffix: string;
-  /** Flat list of further headers. */
+  readonly verb: string;
+  /** With its query. */
+  readonly path: string;
+  /** Flat list of name, value, name, value: the form that undici writes fastest. */
   readonly headers: readonly string[];
+  readonly body: Uint8Array | null;
   /** To the first byte and between two bytes, in ms. */
   readonly readTimeoutMs: number;
   /** Up to this an answer is held until it is complete. */
@@ -82,27 +83,16 @@ export function dispatch(
   // `servername` is not in undici's types; without it undici takes the name from `Host`.
   const options: Dispatcher.DispatchOptions & { servername: string } = {
     servername: to.serverName,
-    path: joinPath(to, attemptRequest.suffix),
-    method: 'POST',
-    headers:
-      attemptRequest.headers.length === 0 ? [...to.headers] : [...to.headers, ...attemptRequest.headers],
+    path: attemptRequest.path,
+    // undici's type lists the usual verbs; it sends any token.
+    method: attemptRequest.verb as Dispatcher.HttpMethod,
+    headers: [...attemptRequest.headers],
     body: attemptRequest.body,
     headersTimeout: attemptRequest.readTimeoutMs,
     bodyTimeout: attemptRequest.readTimeoutMs,
   };
   to.pool.dispatch(options, attempt);
   return attempt;
-}
-
-/** Path of the upstream + suffix, query of the upstream + query of the suffix. */
-function joinPath({ path, query }: Connections, suffix: string): string {
-  if (suffix === '') return (path || '/') + query;
-  const mark = suffix.indexOf('?');
-  const ownPath = mark === -1 ? suffix : suffix.slice(0, mark);
-  const ownQuery = mark === -1 ? '' : suffix.slice(mark + 1);
-  const joined =
-    query !== '' && ownQuery !== '' ? `${query}&${ownQuery}` : query || (ownQuery && `?${ownQuery}`);
-  return (path + ownPath || '/') + joined;
 }
 
 class Attempt implements Dispatcher.DispatchHandler, Sent {

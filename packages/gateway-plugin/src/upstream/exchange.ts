@@ -19,6 +19,7 @@ import {
 import type { Runner } from './lateness.ts';
 import type { Network } from './network.ts';
 import { ABORTED, ANSWERED, CUT, type Verdict } from './outcome.ts';
+import type { Connections } from './pool.ts';
 import { record } from './record.ts';
 
 /** What goes along with every attempt of a request. */
@@ -35,15 +36,25 @@ export interface PassedOn {
   readonly holdBytes?: number;
 }
 
-/** A node's answer as it is, with `compat: nginx`; its body is the exchange's stream, if there is one. */
-export interface Passed {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: Buffer;
+/** What one attempt sends. */
+export interface Written extends Pick<AttemptRequest, 'verb' | 'headers' | 'body'> {
+  /** Path and query behind those of the upstream. */
+  readonly suffix: string;
 }
 
-/** What a node says of its answer, beside the length. */
-const PASSED_HEADERS = ['content-type', 'retry-after'];
+/** How much of an answer is held: `whole`: nothing, since nothing of it is read. */
+export type Shape = 'single' | 'batch' | 'whole';
+
+/** Path of the upstream + suffix, query of the upstream + query of the suffix. */
+function joinPath({ path, query }: Connections, suffix: string): string {
+  if (suffix === '') return (path || '/') + query;
+  const mark = suffix.indexOf('?');
+  const ownPath = mark === -1 ? suffix : suffix.slice(0, mark);
+  const ownQuery = mark === -1 ? '' : suffix.slice(mark + 1);
+  const joined =
+    query !== '' && ownQuery !== '' ? `${query}&${ownQuery}` : query || (ownQuery && `?${ownQuery}`);
+  return (path + ownPath || '/') + joined;
+}
 
 const VERDICT_OF_END = { complete: ANSWERED, cut: CUT, left: ABORTED } as const;
 
@@ -62,8 +73,9 @@ export class Exchange {
   /** Why nobody could be picked in the end, and when to come back. */
   reasons: Readonly<Record<string, Reason>> | null = null;
   retryAfterMs: number | null = null;
-  /** With `compat: nginx`: the answer of a node that goes out as it is, or the status of a failure. */
-  passed: Passed | null = null;
+  /** The answer of a node that goes out as it is; its body is the stream, if there is one. */
+  passed: Answered | null = null;
+  /** With `compat: nginx`: the status of a failure. */
   failedWith: number | null = null;
   /** No attempt begins after it. */
   readonly deadlineAt: number;
@@ -71,7 +83,12 @@ export class Exchange {
   readonly #readTimeoutMs: number;
   readonly #deadline: NodeJS.Timeout;
 
-  constructor(network: Network, passedOn: PassedOn, calls: readonly Call[], now: () => number) {
+  constructor(
+    network: Network,
+    passedOn: PassedOn,
+    calls: readonly Pick<Call, 'method'>[],
+    now: () => number,
+  ) {
     let deadlineMs = 0;
     let readTimeoutMs = 0;
     for (const { method } of calls) {
@@ -95,24 +112,37 @@ export class Exchange {
     this.#deadline = setTimeout(() => this.cancellation.cancel('deadline'), deadlineMs + overrunMs);
   }
 
-  /** @param shape `whole`: of the answer nothing is held, since nothing of it is read */
-  send(
+  /** Posts JSON-RPC. */
+  send(member: Member, body: Uint8Array, shape: Shape, onReply: (reply: Reply) => void): Sent {
+    const { suffix, headers } = this.#passedOn;
+    const own = this.network.connectionsOf(member).headers;
+    return this.sendWritten(
+      member,
+      { verb: 'POST', suffix, headers: [...own, ...headers], body },
+      shape,
+      onReply,
+    );
+  }
+
+  sendWritten(
     member: Member,
-    body: Uint8Array,
-    shape: 'single' | 'batch' | 'whole',
+    { verb, suffix, headers, body }: Written,
+    shape: Shape,
     onReply: (reply: Reply) => void,
   ): Sent {
     const { limits, connectionsOf } = this.network;
     const { holdAnswerBytes, batchAnswerLimitBytes } = limits;
     const heldOfOne = this.#passedOn.holdBytes ?? (shape === 'whole' ? 0 : holdAnswerBytes);
+    const to = connectionsOf(member);
     const attemptRequest: AttemptRequest = {
+      verb,
+      path: joinPath(to, suffix),
+      headers,
       body,
-      suffix: this.#passedOn.suffix,
-      headers: this.#passedOn.headers,
       readTimeoutMs: this.#readTimeoutMs,
       holdBytes: shape === 'batch' ? batchAnswerLimitBytes : heldOfOne,
     };
-    return dispatch(connectionsOf(member), attemptRequest, this.cancellation, (reply) => {
+    return dispatch(to, attemptRequest, this.cancellation, (reply) => {
       if (reply.kind === 'answered') member.usage.hear((name) => [reply.headers[name]].flat()[0], this.now());
       onReply(reply);
     });
@@ -138,12 +168,6 @@ export class Exchange {
       this.#count(member, verdict, trial, null);
       this.end();
     });
-  }
-
-  /** The node's answer goes out as it is. */
-  pass({ status, headers, body }: Answered): void {
-    const kept = PASSED_HEADERS.flatMap((name) => [headers[name] ?? []].flat().map((text) => [name, text]));
-    this.passed = { status, headers: Object.fromEntries(kept), body };
   }
 
   #note(member: Member): void {

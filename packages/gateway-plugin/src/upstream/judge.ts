@@ -112,7 +112,8 @@ function settle(call: Call, verdict: Verdict, bytes: Buffer | null, reply: Reply
   return verdict;
 }
 
-function failureCode(reply: Reply): ErrorCode {
+/** What there is to say of a request that ends with this attempt. */
+export function failureCode(reply: Reply): ErrorCode {
   return reply.kind === 'cancelled' && reply.reason === 'deadline' ? 'RPCB_DEADLINE' : 'RPCB_ATTEMPTS_FAILED';
 }
 

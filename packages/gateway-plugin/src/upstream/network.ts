@@ -205,7 +205,10 @@ function rulesOf({ config, limits }: Settings) {
 /** What else a pool is made of than its upstream. */
 function isSameTransport(a: NetworkConfig, b: NetworkConfig): boolean {
   return (
-    a.connectTimeout === b.connectTimeout && a.readTimeout === b.readTimeout && a.hostHeader === b.hostHeader
+    a.protocol === b.protocol &&
+    a.connectTimeout === b.connectTimeout &&
+    a.readTimeout === b.readTimeout &&
+    a.hostHeader === b.hostHeader
   );
 }
 

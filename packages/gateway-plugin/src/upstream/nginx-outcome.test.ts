@@ -23,7 +23,7 @@ function judge(
   retryOn: readonly RetryOn[],
   allowance: Partial<Omit<Allowance, 'retryOn'>> = {},
 ) {
-  const rest = { triesLeft: 3, timeLeft: true, lone: false, ...allowance };
+  const rest = { triesLeft: 3, timeLeft: true, lone: false, idempotent: false, ...allowance };
   const { verdict, movesOn } = judgeAsNginx(reply, { ...rest, retryOn: new Set(retryOn) });
   return { counts: verdict.counts, movesOn, outcome: verdict.outcome };
 }
@@ -104,7 +104,7 @@ describe('an attempt without an answer', () => {
 
   test('on a kept connection that was given up costs no try', () => {
     const may = new Set<RetryOn>(['error', 'non_idempotent']);
-    const allowance = { triesLeft: 1, timeLeft: true, lone: false, retryOn: may };
+    const allowance = { triesLeft: 1, timeLeft: true, lone: false, idempotent: false, retryOn: may };
     expect(judgeAsNginx(broken({ reusedSocket: true }), allowance)).toMatchObject({
       movesOn: true,
       triesLeft: 1,

@@ -1,4 +1,4 @@
-// Decides: what an attempt's reply means under `compat: nginx`: the rules of ngx_http_upstream_next, for POST.
+// Decides: what an attempt's reply means under `compat: nginx`: the rules of ngx_http_upstream_next.
 // Must not know: JSON-RPC, upstreams. The second outcome table, beside that of outcome.ts.
 import type { RetryOn } from '@rpc-balancer/shared';
 import type { Broken, Reply } from './dispatch.ts';
@@ -12,6 +12,8 @@ export interface Allowance {
   readonly retryOn: ReadonlySet<RetryOn>;
   /** The only upstream of its network: it is never blamed. */
   readonly lone: boolean;
+  /** Whether nginx repeats the verb although it was sent. */
+  readonly idempotent: boolean;
 }
 
 export interface NginxJudgement {
@@ -20,7 +22,8 @@ export interface NginxJudgement {
   readonly triesLeft: number;
 }
 
-interface Listed {
+/** A status that `retryOn` can name. */
+export interface Listed {
   readonly on: RetryOn;
   readonly outcome: Outcome;
   /** Whether moving on because of it is a failure of the upstream. */
@@ -28,7 +31,7 @@ interface Listed {
 }
 
 /** Any other status is passed on, and so are these unless the request moves on. */
-const STATUSES: Readonly<Record<number, Listed>> = {
+export const STATUSES: Readonly<Record<number, Listed>> = {
   500: { on: 'http_500', outcome: 'failed', counts: true },
   502: { on: 'http_502', outcome: 'failed', counts: true },
   503: { on: 'http_503', outcome: 'failed', counts: true },
@@ -91,16 +94,16 @@ function judgeLost({ on, outcome, sent, granted = 0 }: Loss, allowance: Allowanc
   };
 }
 
-/** POST counts as not idempotent, so that once sent it is repeated only on request. */
-function isAllowed(on: RetryOn, sent: boolean, { retryOn, timeLeft }: Allowance): boolean {
-  return timeLeft && retryOn.has(on) && (!sent || retryOn.has('non_idempotent'));
+/** Once sent, what is not idempotent is repeated only on request. */
+function isAllowed(on: RetryOn, sent: boolean, { retryOn, timeLeft, idempotent }: Allowance): boolean {
+  return timeLeft && retryOn.has(on) && (!sent || idempotent || retryOn.has('non_idempotent'));
 }
 
 /** llhttp 9 of a first line that is none of HTTP; whatever else it complains of stands in the headers. */
 const NO_HTTP = /Expected (?:HTTP|dot|space after version)|Invalid (?:HTTP|major|minor|status)/;
 
 /** undici leaves the code of such an error out, so that its text must tell. */
-function parseErrorOf({ error }: Broken): 'no HTTP' | 'header' | null {
+export function parseErrorOf({ error }: Broken): 'no HTTP' | 'header' | null {
   if (error.name !== 'HTTPParserError') return null;
   return NO_HTTP.test(error.message) ? 'no HTTP' : 'header';
 }

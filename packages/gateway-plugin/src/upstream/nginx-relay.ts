@@ -10,10 +10,20 @@ import type { AttemptNote, Call } from './call.ts';
 import type { Reply } from './dispatch.ts';
 import type { Exchange } from './exchange.ts';
 import { judgeAsNginx, NGINX_ENDS } from './nginx-outcome.ts';
-import { isFateUnknown, readAnswer, type Verdict } from './outcome.ts';
+import { isFateUnknown, type Verdict } from './outcome.ts';
 
-/** Sends `body` to one upstream after another until a node's own answer can be passed on, or none can be had. */
-export async function relayAsNginx(exchange: Exchange, calls: readonly Call[], body: Buffer): Promise<void> {
+export interface Unread {
+  /** Whether nginx repeats its verb. */
+  readonly idempotent: boolean;
+  send(member: Member, onReply: (reply: Reply) => void): void;
+}
+
+/** Sends the request to one upstream after another until a node's own answer can be passed on, or none can be had. */
+export async function relayAsNginx(
+  exchange: Exchange,
+  calls: readonly Call[],
+  { idempotent, send }: Unread,
+): Promise<void> {
   const { network, now, pin } = exchange;
   const { state, config } = network;
   const { members } = state;
@@ -38,27 +48,19 @@ export async function relayAsNginx(exchange: Exchange, calls: readonly Call[], b
     if (!lone) tried = [...tried, ...passedBy(member, members)];
 
     const trial = beginAttempt(member, begunAt, trialWaitMs(member, areAllFailed(state)));
-    const reply = await new Promise<Reply>((resolve) => exchange.send(member, body, 'whole', resolve));
+    const reply = await new Promise<Reply>((resolve) => send(member, resolve));
     const runner = { member, begunAt, trial, sent: null, reply };
     const timeLeft = now() < exchange.deadlineAt;
-    const { verdict, movesOn, ...judged } = judgeAsNginx(reply, { triesLeft, timeLeft, retryOn, lone });
+    const allowance = { triesLeft, timeLeft, retryOn, lone, idempotent };
+    const { verdict, movesOn, ...judged } = judgeAsNginx(reply, allowance);
     triesLeft = judged.triesLeft;
 
     if (reply.kind === 'answered' && !movesOn) {
-      exchange.pass(reply);
+      exchange.passed = reply;
       if (reply.rest) return exchange.open(reply.rest, runner, NGINX_ENDS);
-      readHeld(calls, reply.body);
     } else if (reply.kind === 'answered') reply.rest?.discard();
     attempts.push(exchange.settle(runner, verdict));
     if (!movesOn) return reply.kind === 'answered' ? undefined : stop(exchange, calls, verdict);
-  }
-}
-
-/** For the host's own calls, which are not passed on but read. */
-function readHeld(calls: readonly Call[], body: Buffer): void {
-  for (const call of calls) {
-    if (readAnswer(body, false)) call.answer = body;
-    else call.failure = { code: 'RPCB_ATTEMPTS_FAILED' };
   }
 }
 

@@ -203,8 +203,3 @@ export function judgeLoser(reply: Reply, now: number): Verdict {
   if (transport !== null || reply.kind !== 'answered') return transport ?? ABORTED;
   return readAnswer(reply.body, reply.rest !== null) ? ANSWERED : judgeNoJsonRpc(reply.status);
 }
-
-/** Whether a reply ends the wait for another one: what a node said, not what stood in its way. */
-export function isUsable(reply: Reply, now: number): boolean {
-  return reply.kind === 'answered' && judgeLoser(reply, now) === ANSWERED;
-}

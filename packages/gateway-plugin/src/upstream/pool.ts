@@ -18,6 +18,8 @@ import { createReclaimer } from './reclaim.ts';
 export interface Connections {
   /** Where the next attempt goes; replaced when its sockets are at an address that the name no longer has. */
   readonly pool: Pool;
+  /** Scheme, host and port. */
+  readonly origin: string;
   /** The name that its certificate must have; empty for an address. */
   readonly serverName: string;
   readonly path: string;
@@ -75,13 +77,18 @@ export function openConnections(
   }
 
   return {
+    origin,
     get pool() {
       return current.pool;
     },
     serverName,
     path,
     query,
-    headers: Object.entries({ ...JSON_HEADERS, ...fixedHost, ...headers }).flat(),
+    headers: Object.entries({
+      ...(network.protocol === 'http' ? {} : JSON_HEADERS),
+      ...fixedHost,
+      ...headers,
+    }).flat(),
     // What is no HTTP has been read from the socket as well, but now.
     wasReused: (error) => error.name !== 'HTTPParserError' && (reused.has(error) || bytesRead(error) > 0),
     reclaim: createReclaimer(),

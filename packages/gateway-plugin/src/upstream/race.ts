@@ -6,7 +6,7 @@ import { areAllFailed } from '../balance/network-state.ts';
 import type { Reply, Sent } from './dispatch.ts';
 import type { Cause, Runner, Waiting } from './lateness.ts';
 import type { Network } from './network.ts';
-import { ABORTED, isUsable, judgeLoser, SILENT, type Verdict } from './outcome.ts';
+import { ABORTED, ANSWERED, SILENT, type Verdict } from './outcome.ts';
 
 export interface RaceOptions {
   readonly network: Network;
@@ -18,6 +18,8 @@ export interface RaceOptions {
   readonly send: (member: Member, onReply: (reply: Reply) => void) => Sent;
   /** Somebody else for it; null when there is nobody. */
   readonly another: () => Member | null;
+  /** What a reply says of its upstream; `ANSWERED` ends the wait for another one. */
+  readonly judge: (reply: Reply) => Verdict;
   /** Told of the attempt whose reply does not count. */
   readonly onLoser: (loser: Runner, verdict: Verdict) => void;
 }
@@ -91,7 +93,7 @@ class Race implements Waiting {
     runner.reply = reply;
     if (this.#over) return;
     const other = runner === this.#first ? this.#second : this.#first;
-    const waits = other !== null && other.reply === null && !isUsable(reply, this.#options.now());
+    const waits = other !== null && other.reply === null && this.#options.judge(reply) !== ANSWERED;
     if (!waits) this.#finish(runner, reply, other);
   }
 
@@ -111,6 +113,6 @@ class Race implements Waiting {
       return this.#cause === 'silent' && loser === this.#first ? SILENT : ABORTED;
     }
     if (reply.kind === 'answered') reply.rest?.discard();
-    return judgeLoser(reply, this.#options.now());
+    return this.#options.judge(reply);
   }
 }

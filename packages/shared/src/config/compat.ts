@@ -35,25 +35,36 @@ interface Defaults {
   readonly retryOn: readonly RetryOn[];
 }
 
-const DEFAULTS: Readonly<Record<'own' | 'nginx', Defaults>> = {
-  own: { maxFails: 3, failTimeout: 30_000, tries: 3, retryOn: [] },
+/** 403 and 404 are usually the client's own, and what is not idempotent may have been executed. */
+const RETRY_ON_DEFAULT = RETRY_ON.slice(0, RETRY_ON.indexOf('http_403'));
+
+const DEFAULTS: Readonly<Record<'own' | 'nginx', Omit<Defaults, 'retryOn'>>> = {
+  own: { maxFails: 3, failTimeout: 30_000, tries: 3 },
   nginx: {
     maxFails: 1,
     failTimeout: 10_000,
     tries: 256, // As many as a network can have: nginx tries each once.
-    retryOn: RETRY_ON.slice(0, RETRY_ON.indexOf('http_403')),
   },
 };
 
-/** Defaults of the keys that `compat` has its own for. */
-export function defaultsOf(compat: 'nginx' | null): Defaults {
-  return DEFAULTS[compat ?? 'own'];
+/** Defaults of the keys that `compat` and the protocol have their own for. */
+export function defaultsOf(network: Pick<Network, 'compat' | 'protocol'>): Defaults {
+  return {
+    ...DEFAULTS[network.compat ?? 'own'],
+    retryOn: movesOnByStatus(network) ? RETRY_ON_DEFAULT : [],
+  };
+}
+
+/** Whether transport and status decide what moves on, and not a JSON-RPC method and its answer. */
+function movesOnByStatus({ compat, protocol }: Pick<Network, 'compat' | 'protocol'>): boolean {
+  return compat === 'nginx' || protocol === 'http';
 }
 
 /** Those that nginx has. */
 const STRATEGIES: ReadonlySet<string> = new Set(['least_conn', 'round_robin']);
 
 interface Network {
+  readonly protocol: string;
   readonly strategy: string;
   readonly compat: 'nginx' | null;
   readonly failTimeout?: number | undefined;
@@ -66,10 +77,10 @@ export function checkCompat(network: Network, context: z.RefinementCtx): void {
   const complain = (path: (string | number)[], message: string) =>
     context.addIssue({ code: 'custom', path, message });
   if (network.compat === null) {
-    if (network.retryOn !== undefined && network.retryOn.length > 0)
+    if (network.retryOn !== undefined && network.retryOn.length > 0 && !movesOnByStatus(network))
       complain(
         ['retryOn'],
-        'retryOn has no effect without compat: nginx; without it the JSON-RPC method and the answer decide what moves on. Remove it, or set compat: nginx',
+        'retryOn has no effect without compat: nginx or protocol: http; without them the JSON-RPC method and the answer decide what moves on. Remove it, or set compat: nginx',
       );
     return;
   }

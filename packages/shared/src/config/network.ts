@@ -121,7 +121,7 @@ const fields = section({
   failTimeout: duration().optional(),
   /** Most attempts per request, the first included. */
   tries: whole(1, 20).optional(),
-  /** What sends a request on to the next upstream with `compat: nginx`. */
+  /** What sends a request on to the next upstream in an http network, and with `compat: nginx`. */
   retryOn: retryOn().optional(),
   /** Limit of the whole request, last byte included. */
   deadline: duration(1, 3_600_000).default(30_000),
@@ -199,7 +199,7 @@ export const networkSchema = fields
     });
   })
   .transform((given) => {
-    const defaults = defaultsOf(given.compat);
+    const defaults = defaultsOf(given);
     const identity = plainIdentity(given);
     const network = {
       ...given,

@@ -1,0 +1,101 @@
+// Decides: what a request that is no JSON-RPC asks for: whether it is one of ours, what it may cost, how its replies are judged.
+// Must not know: Fastify, upstreams.
+import { BalancerError, type Safety, verbSafety } from '@rpc-balancer/shared';
+import { suffixOf } from '../request.ts';
+import type { Call } from '../upstream/call.ts';
+import type { Reply } from '../upstream/dispatch.ts';
+import { type HttpJudgement, judgeHttp, judgeUri } from '../upstream/http-outcome.ts';
+import type { Network } from '../upstream/network.ts';
+
+export interface Asked {
+  readonly verb: string;
+  /** Path and query behind the network's name; the path begins with a slash. */
+  readonly suffix: string;
+  /** Its method is what the globs of the configuration match: the path, or the method of a URI call. */
+  readonly call: Call;
+  /** What its duration is compared with. */
+  readonly kind: string;
+  /** Whether two upstreams may be asked at once. */
+  readonly safe: boolean;
+  readonly judge: (reply: Reply, now: number) => HttpJudgement;
+}
+
+export interface Line {
+  readonly verb: string;
+  readonly url: string;
+  /** How many path segments stand before the suffix. */
+  readonly depth: number;
+}
+
+/** Whether what is asked with this verb behind the network's name is passed on, and not read as JSON-RPC. */
+export function isPassedThrough({ config: { protocol } }: Network, verb: string): boolean {
+  return protocol === 'http' || (protocol === 'cometbft' && verb === 'GET');
+}
+
+/** @throws BalancerError `RPCB_NOT_FOUND` */
+export function readAsked(network: Network, { verb, url, depth }: Line): Asked {
+  const suffix = suffixOf(url, depth);
+  const mark = suffix.indexOf('?');
+  const path = (mark === -1 ? suffix : suffix.slice(0, mark)) || '/';
+  assertReadable(path);
+  const line = { verb, suffix: mark === -1 ? path : path + suffix.slice(mark) };
+  return network.config.protocol === 'cometbft' ? uriCall(network, path, line) : request(network, path, line);
+}
+
+/** The proxy refuses the same before it sends. What cannot be decoded has not passed the router. */
+function assertReadable(path: string): void {
+  const decoded = decodeURIComponent(path);
+  if (!decoded.includes('/..') && !decoded.includes('../')) return;
+  throw new BalancerError('RPCB_NOT_FOUND', {
+    detail: 'the path has a segment that begins or ends with ".."; write it without',
+  });
+}
+
+/** Longer than any glob of the configuration. */
+const METHOD_CHARS_MAX = 256;
+
+function request(network: Network, path: string, line: Pick<Asked, 'verb' | 'suffix'>): Asked {
+  const { verb } = line;
+  const method = path.slice(0, METHOD_CHARS_MAX);
+  const configured = network.safetyOf(method);
+  const known = configured === 'unknown' ? verbSafety(verb) : configured;
+  const repeatable = known !== 'write' && known !== 'once';
+  const retryOn = new Set(network.config.retryOn);
+  return {
+    ...line,
+    call: callOf(method, repeatable ? 'read' : 'write'),
+    kind: verb, // A path often has an id in it.
+    safe: known === 'read' || known === 'safe',
+    judge: (reply, now) => judgeHttp(reply, retryOn, repeatable, now),
+  };
+}
+
+/** `GET /status?…` calls the method `status`; by a URI, too, `broadcast_tx_sync` writes. */
+function uriCall(network: Network, path: string, line: Pick<Asked, 'verb' | 'suffix'>): Asked {
+  const method = (path.split('/').at(-1) ?? '').slice(0, METHOD_CHARS_MAX);
+  if (method === '') throw new BalancerError('RPCB_NOT_FOUND', { detail: 'name a method, such as /status' });
+  const safety = network.safetyOf(method);
+  return {
+    ...line,
+    call: callOf(method, safety),
+    kind: method,
+    safe: safety === 'read',
+    judge: (reply, now) => judgeUri(reply, safety, now),
+  };
+}
+
+function callOf(method: string, safety: Safety): Call {
+  return {
+    method,
+    safety,
+    view: null,
+    bytes: Buffer.alloc(0),
+    id: null,
+    answer: null,
+    failure: null,
+    lastResort: null,
+    lacked: null,
+    doubted: false,
+    attempts: [],
+  };
+}

@@ -1,0 +1,56 @@
+// Decides: which headers of a request that is passed on go to the node, and which of its answer come back.
+// Must not know: Fastify, upstreams.
+
+export type Headers = Readonly<Record<string, string | string[] | undefined>>;
+
+/** Between two neighbours only (RFC 9110 section 7.6.1), whether `connection` names them or not. */
+const HOP_BY_HOP = [
+  ...['connection', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'proxy-connection', 'te'],
+  ...['trailer', 'transfer-encoding', 'upgrade', 'http2-settings'],
+];
+
+const KEPT_HERE: ReadonlySet<string> = new Set([
+  ...HOP_BY_HOP,
+  ...['host', 'content-length', 'expect'], // Written anew for each attempt.
+  'x-rpcb-use', // Said to us.
+]);
+
+/**
+ * What of a client's headers goes along; what the balancer says of the client, and then the configuration, win over it.
+ * @param own flat list of name, value
+ */
+export function requestHeaders(client: Headers, own: readonly string[]): Record<string, string | string[]> {
+  const passed = Object.entries(client).filter(([name]) => !KEPT_HERE.has(name));
+  return Object.fromEntries([...passed.flatMap(present), ...pairsOf(own)]);
+}
+
+/** A node's own, as they are. */
+export function answerHeaders(node: Headers): Record<string, string | string[]> {
+  const { connection = '' } = node;
+  const named = String(connection)
+    .split(',')
+    .map((name) => name.trim().toLowerCase());
+  const hop = new Set([...HOP_BY_HOP, ...named]);
+  return Object.fromEntries(
+    Object.entries(node)
+      .filter(([name]) => !hop.has(name))
+      .flatMap(present),
+  );
+}
+
+/** Flat list of name, value; a header that came several times stands there as often. */
+export function listOf(headers: Headers): string[] {
+  return Object.entries(headers).flatMap(([name, value]) =>
+    [value ?? []].flat().flatMap((text) => [name, text]),
+  );
+}
+
+function present([name, value]: [string, string | string[] | undefined]) {
+  return value === undefined ? [] : [[name, value] as const];
+}
+
+function pairsOf(list: readonly string[]): (readonly [string, string])[] {
+  const pairs: (readonly [string, string])[] = [];
+  for (let at = 0; at + 1 < list.length; at += 2) pairs.push([list[at] ?? '', list[at + 1] ?? '']);
+  return pairs;
+}

@@ -1,0 +1,144 @@
+// Decides: how @fastify/http-proxy stands in the app, and how each of its attempts goes over an upstream's own connections.
+// Must not know: pick, judgement, tries.
+import { Readable } from 'node:stream';
+import httpProxy, { type FastifyHttpProxyOptions } from '@fastify/http-proxy';
+import { PASSED_VERBS } from '@rpc-balancer/shared';
+import type { FastifyInstance, FastifyReply, FastifyRequest, preHandlerAsyncHookHandler } from 'fastify';
+import type { Member } from '../balance/member.ts';
+import type { Reply, Sent } from '../upstream/dispatch.ts';
+import type { Exchange } from '../upstream/exchange.ts';
+import type { Asked } from './asked.ts';
+import { answerHeaders, type Headers, listOf, requestHeaders } from './headers.ts';
+
+/** What the proxy hands to its handler, to be handed back with each attempt. */
+export type ProxyOptions = NonNullable<FastifyHttpProxyOptions['replyOptions']>;
+
+export interface Doorway {
+  /** Answers what is not to be passed on. */
+  readonly before: preHandlerAsyncHookHandler;
+  readonly handler: (request: FastifyRequest, reply: FastifyReply, options: ProxyOptions) => Promise<unknown>;
+}
+
+/** Where in an attempt's headers stands who sends it. */
+const SENDER = Symbol('sender');
+
+/** What the proxy asks of its client: undici's `request`. */
+interface ProxyRequest {
+  readonly path: string;
+  readonly method: string;
+  readonly headers: Record<string, string | string[] | undefined> & { readonly [SENDER]: Sender };
+  readonly body?: Uint8Array | string | null;
+}
+
+type Sender = (request: ProxyRequest, hand: Hand) => void;
+
+/** Hands an answer to the proxy, which sends it to the client. */
+type Hand = (
+  error: null,
+  answer: { readonly statusCode: number; readonly headers: Headers; readonly body: Readable },
+) => void;
+
+/** Each attempt says its upstream itself. */
+const NOWHERE = 'http://upstream.invalid';
+
+/** `/:network/*` for every verb. Registered once: a network that is added live needs no new route. */
+export async function registerProxy(routes: FastifyInstance, { before, handler }: Doorway): Promise<void> {
+  for (const verb of PASSED_VERBS) {
+    if (!routes.supportedMethods.includes(verb)) routes.addHttpMethod(verb, { hasBody: true });
+  }
+  await routes.register(httpProxy, {
+    prefix: '/:network',
+    routes: ['/*'],
+    httpMethods: [...PASSED_VERBS],
+    upstream: '',
+    websocket: false,
+    proxyPayloads: false,
+    disableRequestLogging: true,
+    disableCache: true, // It would be one of paths.
+    internalRewriteLocationHeader: false,
+    // Attempts go over the pools of the upstreams, which have the timeouts, addresses and certificates of each.
+    undici: { request: sendOn as never }, // All overloads of undici's `request` in its type; the proxy uses this one.
+    preRewrite: () => '/', // The path is read by asked.ts; the proxy's reading of it refuses two slashes.
+    replyOptions: { getUpstream: () => NOWHERE, retryDelay: () => null },
+    preHandler: before as never, // The type knows hooks with a callback only; Fastify gets it as it is.
+    handler: (request, reply, _path, options) => handler(request, reply, options),
+  });
+}
+
+function sendOn(request: ProxyRequest, hand: Hand): void {
+  request.headers[SENDER](request, hand);
+}
+
+/** A request at the proxy. */
+export interface Hop {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly options: ProxyOptions;
+}
+
+/** The attempts of one request. */
+export class Passage {
+  readonly #request: FastifyRequest;
+  readonly #reply: FastifyReply;
+  readonly #options: ProxyOptions;
+  readonly #asked: Asked;
+  /** By the reply that each has got. */
+  readonly #hands = new Map<Reply, Hand>();
+  readonly #forwarded: readonly string[];
+
+  /** @param forwarded what the balancer says of the client, flat list of name, value */
+  constructor({ request, reply, options }: Hop, asked: Asked, forwarded: readonly string[]) {
+    this.#request = request;
+    this.#reply = reply;
+    this.#options = options;
+    this.#asked = asked;
+    this.#forwarded = forwarded;
+  }
+
+  /** One attempt. The proxy calls its client before this returns. */
+  send(exchange: Exchange, member: Member, onReply: (reply: Reply) => void): Sent {
+    const { connectionsOf, config } = exchange.network;
+    const { origin, headers: own } = connectionsOf(member);
+    const { body, headers } = this.#request;
+    const shape = config.compat === 'nginx' ? 'whole' : 'single';
+    const sent: Sent[] = [];
+    const sender: Sender = (request, hand) => {
+      const written = {
+        verb: request.method,
+        suffix: request.path,
+        headers: listOf(request.headers),
+        body: typeof request.body === 'object' ? request.body : null,
+      };
+      const attempt = exchange.sendWritten(member, written, shape, (came) => {
+        this.#hands.set(came, hand);
+        onReply(came);
+      });
+      sent.push(attempt);
+    };
+    const [path = '/'] = this.#asked.suffix.split('?', 1);
+    this.#reply.from(path, {
+      ...this.#options,
+      getUpstream: () => origin,
+      body: Buffer.isBuffer(body) && body.length > 0 ? body : null,
+      contentType: headers['content-type'] ?? 'application/octet-stream',
+      rewriteRequestHeaders: (_request, cleaned) => {
+        // As with JSON-RPC, a client's headers stay here unless the network is one of plain HTTP.
+        const client =
+          config.protocol === 'http' ? { ...cleaned, 'content-type': headers['content-type'] } : {};
+        return Object.assign(requestHeaders(client, [...this.#forwarded, ...own]), { [SENDER]: sender });
+      },
+    });
+    const [attempt] = sent;
+    if (!attempt) throw new Error('the proxy sends before it returns');
+    return attempt;
+  }
+
+  /** The node's answer goes to the client as it is. */
+  pass({ passed, stream }: Exchange): FastifyReply {
+    const hand = passed && this.#hands.get(passed);
+    if (!hand) throw new Error('an answer that is passed on has come to an attempt');
+    const { status: statusCode, headers, body } = passed;
+    hand(null, { statusCode, headers: answerHeaders(headers), body: stream ?? Readable.from([body]) });
+    return this.#reply;
+  }
+}
