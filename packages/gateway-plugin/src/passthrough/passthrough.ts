@@ -103,7 +103,8 @@ async function relay(exchange: Exchange, { call, kind, safe, judge }: Asked, sen
     course.fateUnknown ||= isFateUnknown(verdict, call.safety);
 
     attempts.push({ upstream: runner.member.id, outcome: verdict.outcome });
-    if (reply.kind === 'answered' && (stays || triesLeft <= 0) && !course.fateUnknown)
+    const tellsFate = verdict === ANSWERED || !course.fateUnknown;
+    if (reply.kind === 'answered' && (stays || triesLeft <= 0) && tellsFate)
       return pass(exchange, runner, reply, verdict);
     exchange.settle(runner, verdict);
     if (reply.kind === 'answered') keep(course, reply);
