@@ -64,6 +64,7 @@ export function sendBody(
 export function sendHalf(response: ServerResponse, body: string, then: 'cut' | 'stall'): void {
   const bytes = Buffer.from(body);
   response.writeHead(200, { 'content-type': 'application/json', 'content-length': bytes.length });
+  if (response.req.method === 'HEAD') return void response.end(); // There is no half of nothing.
   response.write(bytes.subarray(0, Math.floor(bytes.length / 2)), () => {
     if (then === 'cut') response.socket?.destroy();
   });

@@ -33,6 +33,7 @@ export class FakeNode implements NodeScript {
   clientVersion: string;
   logCount: number;
   shuffleBatch: boolean;
+  anyVerb: boolean;
   dropFromBatch: NodeScript['dropFromBatch'];
   answer: NodeScript['answer'];
 
@@ -68,6 +69,7 @@ export class FakeNode implements NodeScript {
     this.clientVersion = options.clientVersion ?? 'FakeNode/v1.0.0';
     this.logCount = options.logCount ?? 1;
     this.shuffleBatch = options.shuffleBatch ?? false;
+    this.anyVerb = options.anyVerb ?? false;
     this.dropFromBatch = options.dropFromBatch;
     this.answer = options.answer;
     this.#lieBy = options.lieBy ?? 1_000_000;

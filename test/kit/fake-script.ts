@@ -53,6 +53,8 @@ export interface NodeScript {
   /** Entries of each eth_getLogs answer. */
   logCount: number;
   shuffleBatch: boolean;
+  /** Whether it answers every verb and body, the path being the method of what is no JSON-RPC. */
+  anyVerb: boolean;
   dropFromBatch: ((index: number) => boolean) | undefined;
   answer: ((call: FakeCall) => Override | undefined) | undefined;
 }

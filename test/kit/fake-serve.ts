@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createRandom, shuffled } from './clock.ts';
-import { envelopeText, readCalls } from './fake-envelope.ts';
+import { envelopeText, type ReadBody, readCalls } from './fake-envelope.ts';
 import { isFault, resetSocket, sendBody, sendFault, sendHalf } from './fake-faults.ts';
 import {
   type FakeCall,
@@ -31,12 +31,13 @@ const random = createRandom(1);
 export async function serve(node: Served, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const body = await bodyOf(request);
   if (body === null) return;
-  const read = readCalls(body);
+  const read = readCalls(body) ?? (node.anyVerb ? pathCall(request.url ?? '/') : null);
   const calls = read?.calls ?? [];
   node.record(request, body, calls);
   if (node.mode === 'late') await delay(node.lateMs);
   if (isFault(node.mode)) return sendFault(response, node.mode, node.retryAfter);
-  if (request.method !== 'POST') return sendBody(response, 'POST only', { status: 405, type: 'text/plain' });
+  if (request.method !== 'POST' && !node.anyVerb)
+    return sendBody(response, 'POST only', { status: 405, type: 'text/plain' });
   if (read === null) return sendBody(response, PARSE_ERROR);
   if (node.mode === 'reads500' && calls.some((call) => !PROBE_METHODS.has(call?.method ?? ''))) {
     return sendFault(response, 'http500', undefined);
@@ -56,6 +57,12 @@ export async function serve(node: Served, request: IncomingMessage, response: Se
   const text = read.batch ? batchText(node, texts) : (texts[0] ?? '');
   if (node.mode === 'cut' || node.mode === 'stall') return sendHalf(response, text, node.mode);
   sendBody(response, text);
+}
+
+/** `GET /method` and the like, as one call. */
+function pathCall(url: string): ReadBody {
+  const call = { method: url.slice(1), params: undefined, paramsText: '', id: '1', index: 0 };
+  return { batch: false, calls: [call] };
 }
 
 /** Null when the client went away first. */

@@ -28,9 +28,10 @@ export async function openNginx(groups: readonly Group[]): Promise<Doors> {
   const servers = groups.map((group, at) => nginxServer(group, ports[at] ?? 0));
   const nginx = await startNginx(servers.join('\n'), ports[0] ?? 0);
   return {
-    doors: ports.map((port) => ({
+    doors: ports.map((port, at) => ({
       origin: `http://127.0.0.1:${port}`,
       path: '/',
+      plain: groups[at]?.scenario.protocol === 'http',
       tried: (headers) => portsIn(String(headers['x-tried'] ?? '')),
     })),
     stop: () => nginx.stop(),
@@ -66,9 +67,10 @@ export async function openReplica(groups: readonly Group[]): Promise<Doors> {
   await app.register(rpcBalancer, { config: { networks } });
   const origin = await app.listen({ port: 0, host: '127.0.0.1' });
   return {
-    doors: groups.map(({ nodes }, at) => ({
+    doors: groups.map(({ nodes, scenario: { protocol } }, at) => ({
       origin,
-      path: `/s${at}`,
+      path: protocol === 'http' ? `/s${at}/` : `/s${at}`,
+      plain: protocol === 'http',
       tried: () => watch.take(new Set(nodes.map(({ port }) => port))),
     })),
     async stop() {
@@ -79,9 +81,9 @@ export async function openReplica(groups: readonly Group[]): Promise<Doors> {
 }
 
 function networkOf({ scenario, nodes }: Group) {
-  const { strategy, retryOn, tries, deadlineMs } = scenario;
+  const { protocol, strategy, retryOn, tries, deadlineMs } = scenario;
   return {
-    strategy,
+    ...{ protocol, strategy },
     ...({ compat: 'nginx', probe: 'off', connectTimeout: TIMEOUT_MS, readTimeout: TIMEOUT_MS } as const),
     retryOn: retryOn as never[], // words of the schema, which checks them
     ...(tries > 0 && { tries }),

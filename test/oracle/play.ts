@@ -91,7 +91,7 @@ class Player {
       this.#held.push({ nginx: theirs, replica: ours, since: performance.now() });
     }
     if (step.do === 'request') {
-      const [theirs, ours] = await Promise.all([nginx.request(), replica.request()]);
+      const [theirs, ours] = await Promise.all([nginx.request(step.verb), replica.request(step.verb)]);
       const found = difference(theirs, ours);
       if (found !== null) return found;
     }

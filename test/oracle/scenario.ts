@@ -20,13 +20,15 @@ export interface NodeSettings {
 
 export type Step =
   | { readonly do: 'mode'; readonly node: number; readonly mode: NodeMode }
-  | { readonly do: 'request' }
+  | { readonly do: 'request'; readonly verb: string }
   /** A request that stays in flight at the node that gets it, until `leave`. */
   | { readonly do: 'hold' }
   | { readonly do: 'leave' };
 
 export interface Scenario {
   readonly seed: number;
+  /** `http`: every verb; `evm`: JSON-RPC, which is all POST. */
+  readonly protocol: 'evm' | 'http';
   readonly strategy: 'least_conn' | 'round_robin';
   readonly nodes: readonly NodeSettings[];
   readonly retryOn: readonly string[];
@@ -37,6 +39,12 @@ export interface Scenario {
   /** What happens at once; between two groups everything that was excluded may be tried again. */
   readonly groups: readonly (readonly Step[])[];
 }
+
+/** Those that nginx does not repeat are drawn as often as others. */
+const VERBS = [
+  ...['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'PROPFIND', 'MKCOL', 'MOVE', 'UNLOCK'],
+  ...['POST', 'PATCH', 'LOCK', 'POST', 'PATCH', 'LOCK'],
+];
 
 const RETRY_ON = [
   ...['error', 'timeout', 'invalid_header', 'http_500', 'http_502', 'http_503', 'http_504', 'http_429'],
@@ -49,6 +57,8 @@ export function scenarioOf(seed: number): Scenario {
   const random = createRandom(seed);
   const below = (limit: number) => Math.floor(random() * limit);
   const oneIn = (count: number) => below(count) === 0;
+  const protocol = seed % 2 === 0 ? 'http' : 'evm';
+  const drawVerb = () => (protocol === 'http' ? (VERBS[below(VERBS.length)] ?? 'GET') : 'POST');
   const nodeCount = 1 + below(4);
   // A node that hangs costs a timeout each time, which must fit between two whole seconds.
   const slow = oneIn(3);
@@ -63,17 +73,18 @@ export function scenarioOf(seed: number): Scenario {
   }));
   const retryOn = [...RETRY_ON.filter(() => !oneIn(5)), ...(oneIn(2) ? ['non_idempotent'] : [])];
   // Which of several idle connections is taken is not nginx's choice there; it shows when stale ones are tried again.
-  const holds = !retryOn.includes('non_idempotent');
+  const holds = protocol === 'evm' && !retryOn.includes('non_idempotent');
   const drawMode = () => (oneIn(3) ? 'ok' : (modes[below(modes.length)] ?? 'ok'));
   const drawStep = (): Step => {
     const luck = below(20);
     if (luck < 5) return { do: 'mode', node: below(nodeCount), mode: drawMode() };
     if (luck < 7 && holds) return { do: 'hold' };
-    return luck < 9 && holds ? { do: 'leave' } : { do: 'request' };
+    return luck < 9 && holds ? { do: 'leave' } : { do: 'request', verb: drawVerb() };
   };
   const first = nodes.map((_, node): Step => ({ do: 'mode', node, mode: drawMode() }));
   return {
     seed,
+    protocol,
     strategy: oneIn(3) ? 'round_robin' : 'least_conn',
     nodes,
     retryOn,

@@ -1,6 +1,6 @@
 // Decides: what playing a scenario needs of nginx or of a replica: nodes of its own, a way to ask, and what was tried.
 // Must not know: which of the two it is.
-import { Agent } from 'undici';
+import { Agent, type Dispatcher } from 'undici';
 import { type FakeNode, startFakeNode } from '../kit/fake-node.ts';
 import { waitFor } from '../kit/wait.ts';
 import type { NodeMode } from './scenario.ts';
@@ -28,6 +28,8 @@ export interface Held {
 export interface Door {
   readonly origin: string;
   readonly path: string;
+  /** Whether what is asked stands in the path, and not in a JSON-RPC body. */
+  readonly plain: boolean;
   /** The ports that were tried for the answer with these headers. */
   tried(headers: Readonly<Record<string, string | string[] | undefined>>): readonly number[];
 }
@@ -45,8 +47,8 @@ export class Side {
     this.#door = door;
   }
 
-  async request(): Promise<Seen> {
-    return this.#send('eth_gasPrice', new AbortController().signal);
+  async request(verb = 'POST'): Promise<Seen> {
+    return this.#send(verb, 'eth_gasPrice', new AbortController().signal);
   }
 
   /** Resolves when a node has it, or when it has ended by itself. */
@@ -54,7 +56,7 @@ export class Side {
     const before = this.#heldCount;
     const left = new AbortController();
     const held: Held = { seen: null, leave: () => left.abort() };
-    this.#send(HELD, left.signal).then(
+    this.#send('POST', HELD, left.signal).then(
       (seen) => {
         held.seen = seen;
       },
@@ -109,12 +111,14 @@ export class Side {
     return this.nodes.reduce((sum, node) => sum + node.inFlight, 0);
   }
 
-  async #send(method: string, signal: AbortSignal): Promise<Seen> {
-    const { origin, path, tried } = this.#door;
+  async #send(verb: string, method: string, signal: AbortSignal): Promise<Seen> {
+    const { origin, path, plain, tried } = this.#door;
+    const call = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params: [] });
     const response = await this.#agent.request({
-      ...{ origin, path, signal, method: 'POST', reset: true },
+      ...{ origin, path: plain ? `${path}${method}` : path, signal, reset: true },
+      method: verb as Dispatcher.HttpMethod, // undici sends any token
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params: [] }),
+      body: plain ? null : call,
     });
     const truncated = await response.body.text().then(
       () => false,
@@ -133,7 +137,7 @@ export async function startNodes(count: number): Promise<FakeNode[]> {
   const nodes: FakeNode[] = [];
   while (nodes.length < count) {
     nextPort = nextPort >= 30_000 ? 12_000 : nextPort + 1;
-    const node = await startFakeNode({ port: nextPort }).catch(() => null);
+    const node = await startFakeNode({ port: nextPort, anyVerb: true }).catch(() => null);
     if (node) nodes.push(node);
   }
   return nodes;

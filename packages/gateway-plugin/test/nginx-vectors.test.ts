@@ -1,5 +1,5 @@
-// What was measured on nginx, vector by vector. V6 and V8 were measured with GET, which nginx may repeat: here that is POST
-// with `non_idempotent`.
+// What was measured on nginx, vector by vector. V6 and V8 were measured with GET, which nginx may repeat: here that is POST with
+// `non_idempotent`; with GET they are asked of nginx itself in test/oracle/vectors.test.ts.
 import { describe, expect, test } from 'vitest';
 import { createClock } from '../../../test/kit/clock.ts';
 import type { FakeNode, Mode } from '../../../test/kit/fake-node.ts';

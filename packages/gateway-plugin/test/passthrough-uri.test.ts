@@ -3,9 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { answering, FAULTS, startHttpBench } from './http-nodes.ts';
 
 const NETWORK = {
-  protocol: 'cometbft',
+  protocol: 'cometbft' as const,
   methods: { reads: ['status', 'tx'], writes: ['broadcast_tx_*'] },
-} as const;
+};
 
 /** As CometBFT answers a URI call. */
 const uriAnswer = (answer: object, status = 200) =>
