@@ -97,7 +97,7 @@ export function configOf(nodes: readonly Pick<FakeNode, 'url'>[], options: Front
     networks: {
       net: {
         probe: 'off',
-        identity: '1',
+        ...(options.network?.protocol !== 'http' && { identity: '1' }), // Plain HTTP has none.
         ...options.network,
         upstreams: nodes.map((node, at) => ({
           id: String.fromCharCode(97 + at),

@@ -4,7 +4,6 @@ import { answering, FAULTS, startHttpBench } from './http-nodes.ts';
 
 const NETWORK = {
   protocol: 'cometbft' as const,
-  methods: { reads: ['status', 'tx'], writes: ['broadcast_tx_*'] },
 };
 
 /** As CometBFT answers a URI call. */
@@ -58,6 +57,12 @@ describe('a URI call', () => {
     expect((await ask('GET', '/net/status')).text).toContain('"height":"5"');
     expect(hits()).toEqual([1, 1, 0]);
     expect(front.upstream('a').fails).toBe(fails);
+  });
+
+  test('goes past a node that lately said that it lacks the method', async () => {
+    const { ask, hits } = await bench(uriAnswer({ error: { code: -32601, message: 'not found' } }));
+    for (let round = 0; round < 3; round++) expect((await ask('GET', '/net/status')).status).toBe(200);
+    expect(hits()).toEqual([1, 3, 0]);
   });
 
   test('that writes is sent once, and its error says that its fate is unknown', async () => {

@@ -1,3 +1,4 @@
+import { METHODS } from 'node:http';
 import { PASSED_VERBS } from '@rpc-balancer/shared';
 import { describe, expect, test } from 'vitest';
 import { startFront } from './front.ts';
@@ -11,6 +12,11 @@ const one = async (options: Parameters<typeof startHttpBench>[0] = {}) => {
 };
 
 describe('what goes to a node of an http network', () => {
+  test('are all verbs that a server hears, but CONNECT and TRACE', () => {
+    expect(new Set([...PASSED_VERBS, 'CONNECT', 'TRACE'])).toEqual(new Set(METHODS));
+    expect(new Set(PASSED_VERBS).size).toBe(METHODS.length - 2);
+  });
+
   test('every verb goes along with its body, and comes back with the answer of the node', async () => {
     const { node, ask } = await one();
     const bodyless = new Set(['GET', 'HEAD']);

@@ -9,6 +9,7 @@ import type { Answered, Reply, Sent } from '../upstream/dispatch.ts';
 import { abandon, giveUp } from '../upstream/ending.ts';
 import { Exchange, type PassedOn } from '../upstream/exchange.ts';
 import { failureCode } from '../upstream/judge.ts';
+import { noteLack } from '../upstream/lack.ts';
 import type { Runner } from '../upstream/lateness.ts';
 import type { Network } from '../upstream/network.ts';
 import { relayAsNginx } from '../upstream/nginx-relay.ts';
@@ -107,6 +108,8 @@ async function relay(exchange: Exchange, { call, kind, safe, judge }: Asked, sen
     if (reply.kind === 'answered' && (stays || triesLeft <= 0) && tellsFate)
       return pass(exchange, runner, reply, verdict);
     exchange.settle(runner, verdict);
+    call.lacked = verdict.lacks;
+    noteLack(network.state, runner.member, call, endedAt);
     if (reply.kind === 'answered') keep(course, reply);
     if (stays) return conclude(exchange, call, course, () => (call.failure = { code: failureCode(reply) }));
   }
