@@ -178,6 +178,12 @@ describe('when nobody answers well', () => {
     expect((await other.ask('POST', '/net/x')).error?.code).toBe('RPCB_FATE_UNKNOWN');
   });
 
+  test('a path may have a deadline of its own', async () => {
+    const bench = await withAll(FAULTS.hang, { deadlines: { '/slow/*': 100 } });
+    expect((await bench.ask('GET', '/net/slow/x')).error?.code).toBe('RPCB_DEADLINE');
+    expect(hits(bench)).toEqual([1, 0, 0]);
+  });
+
   test('the deadline covers the last byte of a large answer', async () => {
     const bench = await withAll(
       (_request, response) => {

@@ -140,6 +140,15 @@ describe('what goes to a node of an http network', () => {
     ]);
   });
 
+  test('a body of GET is left out, as it has no meaning there', async () => {
+    const { node, ask } = await one();
+    expect(
+      (await ask('GET', '/net/x', { body: 'x', headers: { 'content-type': 'text/plain' } })).status,
+    ).toBe(200);
+    expect(node.seen[0]).toMatchObject({ verb: 'GET', body: '' });
+    expect(node.seen[0]?.headers).not.toHaveProperty('content-length');
+  });
+
   test('a body above the limit is refused, and one at the limit is not', async () => {
     const { node, ask } = await one({ gateway: { bodyLimit: 1000 } });
     const { status, error } = await ask('PUT', '/net/x', { body: 'x'.repeat(1001) });
