@@ -67,6 +67,8 @@ export const FAULTS: Readonly<Record<string, Respond>> = {
   hang: () => {},
   reset: (_request, response) => response.socket?.resetAndDestroy(),
   'bad header': (_request, response) => response.socket?.end('HTTP/1.1 200 OK\r\nno header: x\r\n\r\n'),
+  'odd status': (_request, response) =>
+    response.socket?.end('HTTP/1.1 999 Odd\r\ncontent-length: 2\r\n\r\nok'),
   cut: (_request, response) => {
     response.writeHead(200, { 'content-length': '100' });
     response.write('half', () => response.socket?.destroy());

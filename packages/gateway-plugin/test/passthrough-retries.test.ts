@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs';
+import { request } from 'node:http';
 import fastify from 'fastify';
 import { describe, expect, test } from 'vitest';
 import { configFile } from '../../../test/kit/paths.ts';
@@ -30,6 +31,7 @@ describe('a node that fails', () => {
     ['resets', FAULTS.reset],
     ['hangs', FAULTS.hang],
     ['writes a bad header', FAULTS['bad header']],
+    ['answers with a status that there is not', FAULTS['odd status']],
     ['breaks off in the body', FAULTS.cut],
     ['answers 500', answering(500)],
     ['answers 502', answering(502)],
@@ -216,6 +218,18 @@ describe('the rules of all networks hold for http ones', () => {
     ]);
     await last.kill();
     expect((await held).status).toBe(502);
+  });
+
+  test('a client that leaves ends the attempt, which says nothing about the node', async () => {
+    const bench = await withFirst(FAULTS.hang, { readTimeout: '10s' });
+    const { origin } = bench.front;
+    const leaving = request(origin, { path: '/net/x', agent: false }).on('error', () => {});
+    leaving.end();
+    await waitFor(() => bench.front.upstream('a').inFlight === 1, { what: 'the attempt', everyMs: 5 });
+    leaving.destroy();
+    await waitFor(() => bench.front.upstream('a').inFlight === 0, { what: 'its end', everyMs: 5 });
+    expect(bench.front.upstream('a').fails).toBe(0);
+    expect(hits(bench)).toEqual([1, 0, 0]);
   });
 
   test('a path that wants a tag goes where the tag is', async () => {

@@ -1,7 +1,12 @@
+import { once } from 'node:events';
 import { METHODS } from 'node:http';
+import { connect } from 'node:http2';
+import { buffer } from 'node:stream/consumers';
 import { PASSED_VERBS } from '@rpc-balancer/shared';
-import { describe, expect, test } from 'vitest';
-import { startFront } from './front.ts';
+import fastify from 'fastify';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { rpcBalancer } from '../src/index.ts';
+import { configOf, startFront } from './front.ts';
 import { answering, ask, startHttpBench, startHttpNode } from './http-nodes.ts';
 
 /** Whom the node is asked by, and not the test. */
@@ -282,6 +287,20 @@ describe('the routes of an http network', () => {
     expect(node.seen).toEqual([]);
     const headers = { authorization: 'Bearer ok' };
     expect((await ask(front.origin, 'PROPFIND', '/net/x', { headers })).status).toBe(200);
+  });
+
+  test('a host that speaks HTTP/2 passes through as well', async () => {
+    const node = await startHttpNode('a');
+    const app = fastify({ http2: true });
+    onTestFinished(() => app.close());
+    await app.register(rpcBalancer, { config: configOf([node], { network: { protocol: 'http' } }) });
+    const client = connect(await app.listen({ port: 0, host: '127.0.0.1' }));
+    onTestFinished(() => client.destroy());
+    const stream = client.request({ ':method': 'PUT', ':path': '/net/x?y', 'content-type': 'text/plain' });
+    stream.end('body');
+    const [[headers], text] = await Promise.all([once(stream, 'response'), buffer(stream)]);
+    expect([headers[':status'], text.toString()]).toEqual([200, 'a']);
+    expect(node.seen).toMatchObject([{ verb: 'PUT', url: '/x?y', body: 'body' }]);
   });
 
   test("a host's own call has no method to call", async () => {

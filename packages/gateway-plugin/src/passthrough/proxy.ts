@@ -7,6 +7,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, preHandlerAsyncHook
 import type { Member } from '../balance/member.ts';
 import type { Reply, Sent } from '../upstream/dispatch.ts';
 import type { Exchange } from '../upstream/exchange.ts';
+import { sayable } from '../upstream/http-outcome.ts';
 import type { Asked } from './asked.ts';
 import { answerHeaders, type Headers, listOf, requestHeaders } from './headers.ts';
 
@@ -110,8 +111,9 @@ export class Passage {
         body: typeof request.body === 'object' ? request.body : null,
       };
       const attempt = exchange.sendWritten(member, written, shape, (came) => {
-        this.#hands.set(came, hand);
-        onReply(came);
+        const reply = sayable(came);
+        this.#hands.set(reply, hand);
+        onReply(reply);
       });
       sent.push(attempt);
     };

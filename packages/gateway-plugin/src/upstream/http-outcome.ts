@@ -20,6 +20,17 @@ export interface HttpJudgement {
   readonly goesOn: GoesOn;
 }
 
+/** RFC 9110 section 15: there is none above, and a server of Fastify says none. */
+const STATUS_MAX = 599;
+
+/** An answer that could not be passed on is none: as if its first line could not be read. */
+export function sayable(reply: Reply): Reply {
+  if (reply.kind !== 'answered' || reply.status <= STATUS_MAX) return reply;
+  reply.rest?.discard();
+  const error = Object.assign(new Error('there is no such status'), { name: 'HTTPParserError' });
+  return { kind: 'broken', phase: 'waiting', timedOut: false, reusedSocket: false, error };
+}
+
 /** @param repeatable whether the verb may be sent again although it was sent */
 export function judgeHttp(
   reply: Reply,
