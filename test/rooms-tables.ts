@@ -18,10 +18,10 @@ export const ROOMS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['index'],
     ['sidecar'],
     ['runner'],
-    ['cycle', 'lease', 'status'],
+    ['cycle', 'lease', 'attendance', 'status'],
     ['probes', 'publish', 'budgets'],
     ['rank'],
-    ['head', 'samples', 'fetchers'],
+    ['head', 'samples', 'fetchers', 'spread'],
     ['runtime'],
   ],
   'gateway-plugin': [
@@ -149,7 +149,8 @@ export const KNOWLEDGE: readonly Knowledge[] = [
     // One turn of the event loop (setImmediate) is no wait.
     pattern: /\bsetTimeout\b|\bsetInterval\b/,
     rooms: [
-      ...['health-sidecar/src/cycle.ts', 'health-sidecar/src/lease.ts'],
+      // One way to wait for lease and attendance.
+      ...['health-sidecar/src/cycle.ts', 'health-sidecar/src/runtime.ts'],
       ...['gateway-plugin/src/upstream/', 'gateway-plugin/src/cluster/', 'gateway-plugin/src/ws/'],
       // The end of a drain; the reconnection and the closing of a store.
       ...['gateway-plugin/src/gateway.ts', 'shared/src/store/redis/'],

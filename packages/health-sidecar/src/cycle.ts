@@ -45,6 +45,8 @@ export interface Tenure {
   /** By the holder's own clock: true only while nobody else can have the lease. */
   readonly isHeld: () => boolean;
   readonly signal: AbortSignal;
+  /** Looks whether there is a sidecar to hand over to. */
+  readonly hasHeir: () => Promise<boolean>;
   /** Rises by one with each publication under the lease, also over cycles that follow each other. */
   readonly nextSeq: () => number;
 }
@@ -70,9 +72,10 @@ export function createCycle(options: CycleOptions): (tenure: Tenure) => Promise<
     options.onSample(upstream, sample, durationMs);
   };
   let last: RankingDraft | null = null;
-  let handedOver = false;
+  /** Whether it was found that nobody else can look, so that what we see is said. */
+  let isAlone = false;
 
-  return async function cycle({ lease, isHeld, signal, nextSeq }) {
+  return async function cycle({ lease, isHeld, signal, hasHeir, nextSeq }) {
     const ending = new AbortController();
     const ended = AbortSignal.any([signal, ending.signal]);
     const rest = (ms: number) => pause(Math.max(0, ms), undefined, { signal: ended }).catch(() => {});
@@ -110,12 +113,10 @@ export function createCycle(options: CycleOptions): (tenure: Tenure) => Promise<
             ...times,
           });
           const reached = reachedOf(draft);
-          if (reached === 'none' && !handedOver) {
-            handedOver = true;
-            return 'hand_over';
-          }
-          if (reached === 'unknown' && !handedOver) continue;
-          if (reached === 'some') handedOver = false;
+          if (reached === 'none' && (await hasHeir())) return 'hand_over';
+          if (reached === 'unknown' && !isAlone) continue;
+          isAlone = reached !== 'some';
+          if (!isHeld()) return 'over';
           logChanges(options, last, draft);
           last = draft;
           const result = await publish(options, lease, { ...draft, epoch: lease.epoch, seq: nextSeq() });

@@ -1,10 +1,10 @@
 // Decides: when this process holds the lease of one network, by the store's word and by its own clock.
 // Must not know: what is done under the lease.
-import { setTimeout as pause } from 'node:timers/promises';
 import { BalancerError, type Lease, type Log, type Store } from '@rpc-balancer/shared';
-import { errorText } from './runtime.ts';
+import { errorText, rest } from './runtime.ts';
+import type { Seat } from './spread.ts';
 
-/** How the work under a lease ended; `hand_over` lets another take it before we compete again. */
+/** How the work under a lease ended; `hand_over`: the heir that was found may see more than we do. */
 export type WorkEnd = 'over' | 'fenced' | 'hand_over';
 
 export interface HeldLease {
@@ -12,6 +12,8 @@ export interface HeldLease {
   /** By our own clock: true only while nobody else can have the lease. */
   readonly isHeld: () => boolean;
   readonly signal: AbortSignal;
+  /** Looks whether there is a sidecar to hand over to. */
+  readonly hasHeir: () => Promise<boolean>;
 }
 
 export interface LeaseOptions {
@@ -23,6 +25,8 @@ export interface LeaseOptions {
   readonly random: () => number;
   readonly log: Log;
   readonly redact: (text: string) => string;
+  /** Takes a seat among the sidecars; `give` is called when another one should have the lease. */
+  readonly join: (give: (heir: string) => void) => Seat;
   /** Runs while the lease is held; must end soon after the signal. */
   readonly work: (held: HeldLease) => Promise<WorkEnd>;
   /** Told when the lease came (its epoch) and went (null). */
@@ -39,8 +43,10 @@ export interface LeaseKeeper {
 const RENEW_RATIO = 1 / 3;
 /** Share of the TTL by which we stop before the store lets another begin: clocks do not run alike. */
 const MARGIN_RATIO = 1 / 10;
-/** A store in one process tells the others at once, so that nobody needs a TTL to take over. */
-const HOLD_OFF_IN_PROCESS_MS = 100;
+/** An heir asks at once, and all others after this time, give or take half: should it have died, they notice no loss. */
+const HEAD_START_MS = 300;
+/** TTLs after which a sidecar that reached nothing is sent the network again, and the most that this grows to. */
+const SHUN_TTLS = { first: 12, most: 96 } as const;
 /** A store that does not answer must not hold up the end of the process. */
 const RELEASE_MS = 500;
 
@@ -49,18 +55,28 @@ export function keepLease(options: LeaseOptions): LeaseKeeper {
   const { network, holder, ttlMs, store, now, random, log, redact, onChange } = options;
   const stopping = new AbortController();
   let waking = new AbortController();
+  let give: (heir: string) => void = () => {};
+  let shunTtls = 0;
+  const seat = options.join((heir) => give(heir));
   const unsubscribe = store.subscribe((event) => {
-    if (event === null || (event.type === 'released' && event.network === network)) waking.abort();
+    if (event === null) waking.abort();
+    else if (event.type === 'released' && event.network === network) void onReleased(event.heir);
   });
   const done = compete();
+
+  async function onReleased(heir = holder): Promise<void> {
+    const woken = waking;
+    if (heir !== holder) await rest(HEAD_START_MS * (0.5 + random()), stopping.signal);
+    woken.abort();
+  }
 
   async function compete(): Promise<void> {
     while (!stopping.signal.aborted) {
       waking = new AbortController();
       const askedAt = now();
       const lease = await acquire();
-      const end = lease === null ? 'over' : await hold(lease, askedAt);
-      if (end === 'hand_over') await rest(holdOffMs(), stopping.signal);
+      const isLeft = lease !== null && (await hold(lease, askedAt));
+      if (isLeft) await rest(ttlMs, stopping.signal);
       // Spread, so that competitors do not ask in step; and never in a tight loop when a lease is lost as soon as won.
       else if (lease === null || now() - askedAt < ttlMs * RENEW_RATIO) {
         const waitMs = ttlMs * RENEW_RATIO * (0.75 + random() / 2);
@@ -78,25 +94,42 @@ export function keepLease(options: LeaseOptions): LeaseKeeper {
     }
   }
 
-  async function hold(lease: Lease, askedAt: number): Promise<WorkEnd> {
+  /** True: it was left to another, who needs its time to take it. */
+  async function hold(lease: Lease, askedAt: number): Promise<boolean> {
+    let found: string | null = null;
+    let chosen: string | null = null;
     const losing = new AbortController();
     const signal = AbortSignal.any([stopping.signal, losing.signal]);
     let validUntil = askedAt + ttlMs * (1 - MARGIN_RATIO);
+    give = (to) => {
+      chosen = to;
+      losing.abort();
+    };
+    seat.hold(true);
     onChange(lease);
     log.info({ network, epoch: lease.epoch }, 'holds the lease and publishes');
     const renewing = renew();
     const isHeld = () => !signal.aborted && now() < validUntil;
-    const end = await options.work({ lease, isHeld, signal }).catch((error): WorkEnd => {
+    const hasHeir = async (): Promise<boolean> => {
+      found = await seat.findHeir();
+      return found !== null;
+    };
+    const end = await options.work({ lease, isHeld, signal, hasHeir }).catch((error): WorkEnd => {
       logUnlessStore(error);
       return 'over';
     });
+    give = () => {};
     losing.abort();
     await renewing;
     if (end === 'fenced') options.onFenced();
+    const heir =
+      chosen ?? (end === 'hand_over' ? found : null) ?? (stopping.signal.aborted ? seat.heir() : null);
+    shun(end);
+    seat.hold(false);
     onChange(null); // Before another can have it: never do two say that they hold it.
-    await Promise.race([release(lease), pause(RELEASE_MS, undefined, { ref: false })]);
-    log.info({ network, epoch: lease.epoch, end }, 'holds the lease no more');
-    return end;
+    await Promise.race([release(lease, heir), rest(RELEASE_MS)]);
+    log.info({ network, epoch: lease.epoch, end, heir }, 'holds the lease no more');
+    return heir !== null;
 
     async function renew(): Promise<void> {
       while (!signal.aborted) {
@@ -110,6 +143,13 @@ export function keepLease(options: LeaseOptions): LeaseKeeper {
     }
   }
 
+  /** After each time in which nothing was reached, the others leave us alone for longer. */
+  function shun(end: WorkEnd): void {
+    const { first, most } = SHUN_TTLS;
+    shunTtls = end === 'hand_over' ? Math.min(most, Math.max(first, 2 * shunTtls)) : 0;
+    if (shunTtls > 0) seat.shun(shunTtls * ttlMs);
+  }
+
   /** Undefined: the store did not say. */
   async function renewOnce(lease: Lease): Promise<boolean | undefined> {
     try {
@@ -121,12 +161,8 @@ export function keepLease(options: LeaseOptions): LeaseKeeper {
   }
 
   /** Harmless when it is lost already: the store compares the owner and the epoch. */
-  async function release(lease: Lease): Promise<void> {
-    await store.release(lease).catch(logUnlessStore);
-  }
-
-  function holdOffMs(): number {
-    return store.kind === 'memory' ? Math.min(ttlMs, HOLD_OFF_IN_PROCESS_MS) : ttlMs;
+  async function release(lease: Lease, heir: string | null): Promise<void> {
+    await store.release(lease, heir).catch(logUnlessStore);
   }
 
   function logUnlessStore(error: unknown): void {
@@ -139,13 +175,8 @@ export function keepLease(options: LeaseOptions): LeaseKeeper {
     async stop() {
       stopping.abort();
       await done;
+      seat.leave();
       unsubscribe();
     },
   };
-}
-
-/** Waits, but not after the signal. */
-async function rest(ms: number, signal: AbortSignal): Promise<undefined> {
-  await pause(Math.max(0, ms), undefined, { signal }).catch(() => {});
-  return undefined;
 }

@@ -12,6 +12,7 @@ import {
   type Resolver,
   type Store,
 } from '@rpc-balancer/shared';
+import type { Attendance } from './attendance.ts';
 import { type CycleEnd, createCycle } from './cycle.ts';
 import { createFetchers } from './fetchers.ts';
 import { type HeldLease, keepLease } from './lease.ts';
@@ -43,6 +44,7 @@ export interface Surroundings {
 export interface RunnerOptions extends RunnerSettings, Surroundings {
   readonly network: string;
   readonly leaseTtlMs: number;
+  readonly attendance: Attendance;
   readonly metrics: Metrics;
 }
 
@@ -91,6 +93,7 @@ export function runNetwork(options: RunnerOptions): Runner {
         lease: held.lease,
         isHeld: () => held.isHeld() && !over.signal.aborted,
         signal: AbortSignal.any([held.signal, over.signal]),
+        hasHeir: held.hasHeir,
         nextSeq: () => seq++,
       });
       if (end === 'fenced' || !over.signal.aborted || !held.isHeld()) return end;
@@ -128,6 +131,7 @@ export function runNetwork(options: RunnerOptions): Runner {
     ...options,
     holder: instance,
     ttlMs: options.leaseTtlMs,
+    join: (give) => options.attendance.join(network, give),
     work,
     onChange(changed) {
       lease = changed;

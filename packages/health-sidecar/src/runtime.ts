@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { isIP, type LookupFunction } from 'node:net';
 import { hostname } from 'node:os';
 import process from 'node:process';
+import { setTimeout as pause } from 'node:timers/promises';
 
 export interface Tls {
   readonly ca?: string | undefined;
@@ -55,6 +56,12 @@ export function instanceName(random: () => number): string {
     .toString(36)
     .padStart(4, '0');
   return `${hostname().slice(0, 64)}-${process.pid}-${suffix}`;
+}
+
+/** Waits, but not after the signal; keeps no process alive by itself when there is none. */
+export async function rest(ms: number, signal?: AbortSignal): Promise<undefined> {
+  await pause(Math.max(0, ms), undefined, signal ? { signal } : { ref: false }).catch(() => {});
+  return undefined;
 }
 
 export function exit(code: number): never {

@@ -2,6 +2,7 @@
 // Must not know: ports, signals, files; whoever starts it owns the store.
 import { isDeepStrictEqual } from 'node:util';
 import type { Config, ReloadResult } from '@rpc-balancer/shared';
+import { attend } from './attendance.ts';
 import { emptyStatus, type Runner, type RunnerSettings, runNetwork, type Surroundings } from './runner.ts';
 import { packageVersion } from './runtime.ts';
 import { createMetrics, type Readiness, type SidecarStatus } from './status.ts';
@@ -30,6 +31,7 @@ export function startSidecar(options: SidecarOptions): Sidecar {
   const startedAt = now();
   const version = packageVersion();
   const metrics = createMetrics();
+  const attendance = attend({ ...options, lifeMs: leaseTtlMs, onCount: metrics.counted });
   const runners = new Map<string, Runner>();
   const stopping = new Set<Promise<void>>();
   let { config } = options;
@@ -37,7 +39,11 @@ export function startSidecar(options: SidecarOptions): Sidecar {
 
   function begin(network: string, next: Config): void {
     const settings = settingsOf(next, network);
-    if (settings) runners.set(network, runNetwork({ ...options, ...settings, network, metrics, leaseTtlMs }));
+    if (settings)
+      runners.set(
+        network,
+        runNetwork({ ...options, ...settings, ...{ network, metrics, leaseTtlMs, attendance } }),
+      );
     else
       log.info(
         { network },
@@ -88,7 +94,7 @@ export function startSidecar(options: SidecarOptions): Sidecar {
     async stop() {
       stopped = true;
       for (const [network, runner] of runners) end(network, runner);
-      await Promise.all(stopping);
+      await Promise.all([...stopping, attendance.stop()]);
     },
   };
 }

@@ -91,6 +91,7 @@ export function createMetrics() {
   const held = gauge('lease_held', '1 while this process may publish the network.', ofNetwork);
   const connected = gauge('store_connected', '1 while the store is in reach.', []);
   const evictionRisk = gauge('store_eviction_risk', '1 while Redis may evict control keys.', []);
+  const sidecars = gauge('sidecars', 'Sidecars that live, this one included.', []);
   // Only the holder knows these; they end with its lease.
   const epoch = gauge('lease_epoch', 'Fencing token of the lease.', ofNetwork);
   const seq = gauge('ranking_seq', 'Number of the last ranking under the epoch.', ofNetwork);
@@ -155,6 +156,9 @@ export function createMetrics() {
     leased(network: string, lease: Lease | null): void {
       held.set({ network }, lease === null ? 0 : 1);
       if (lease === null) forget(network);
+    },
+    counted(count: number): void {
+      sidecars.set(count);
     },
     /** Nothing is told any more of a network that this process has left. */
     removed(network: string): void {

@@ -137,10 +137,23 @@ test('a sidecar that reaches no upstream lets another publish instead of saying 
   expect(blind.rankings.some(says('a', 'unreachable'))).toBe(false);
 });
 
-test('a sidecar that reaches no upstream says so when nobody takes its lease', async () => {
+test('a sidecar that reaches no upstream and is alone says so at once', async () => {
   const nowhere = { url: `http://127.0.0.1:${await freePort()}` };
-  const { ranked, logged } = stage({ config: configOf({ main: network([nowhere]) }) });
+  const { ranked, rankings } = stage({ config: configOf({ main: network([nowhere]) }) });
   const ranking = await ranked('its verdict', ({ seq }) => seq > 2);
   expect(reasonsIn(ranking)).toEqual({ a: 'unreachable' });
-  expect(logged.filter((line) => line.includes('hand_over'))).toHaveLength(1);
+  expect(new Set(rankings.map(({ epoch }) => epoch)).size).toBe(1);
+});
+
+test('a network that is down for all sidecars is said so by the last of them, and stays with it', async () => {
+  const nowhere = { url: `http://127.0.0.1:${await freePort()}` };
+  const store = createMemoryStore(monotonicNow);
+  const config = configOf({ main: network([nowhere]) });
+  const staged = ['one', 'two', 'three'].map((instance) => stage({ config, store, instance }));
+  const [first] = staged;
+  await first?.ranked('its verdict', ({ seq }) => seq > 10);
+  expect(first?.rankings.every(says('a', 'unreachable'))).toBe(true);
+  expect(new Set(first?.rankings.map(({ epoch }) => epoch)).size).toBe(1);
+  const handed = staged.map(({ logged }) => logged.filter((line) => line.includes('hand_over')).length);
+  expect(handed.toSorted()).toEqual([0, 1, 1]);
 });

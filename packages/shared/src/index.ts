@@ -68,6 +68,7 @@ export {
   type StoredReport,
   type StoreHealth,
 } from './store/store.ts';
+export { type Attendance, decodeAttendance, encodeAttendance } from './wire/attendance.ts';
 export { decodeBeat, encodeBeat, type InFlight } from './wire/beat.ts';
 export {
   type Drain,

@@ -113,6 +113,18 @@ export function sharingConformance({ openTwo, listen, advance }: SharingHarness)
     expect(await bert.readUsages('main')).toEqual(['another']);
   });
 
+  test('sidecars hear of each other until the end of their lives, and gateways do not hear of them', async () => {
+    const { anna, bert } = openTwo();
+    expect(await anna.attend('anna', 'first', SHORT_MS)).toEqual({});
+    expect(await bert.attend('bert', 'of bert', LONG_MS)).toEqual({ anna: 'first' });
+    expect(await anna.attend('anna', 'second', SHORT_MS)).toEqual({ bert: 'of bert' });
+    expect(await bert.attend('bert', 'of bert', LONG_MS)).toEqual({ anna: 'second' });
+    expect((await beat(bert, 'bert', 'a gateway')).others).toEqual({});
+    advance(SHORT_MS);
+    const alone = async () => Object.keys(await bert.attend('bert', 'of bert', LONG_MS)).length === 0;
+    await waitFor(alone, { what: 'the end of a life' });
+  });
+
   test('reports are read in their order, each once, with their age', async () => {
     const { anna, bert } = openTwo();
     expect(await bert.readReports('main', null)).toEqual([]);

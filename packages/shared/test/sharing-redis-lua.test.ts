@@ -10,6 +10,8 @@ const BEATS = 'rpcb:{test:main}:beats';
 const USAGES = 'rpcb:{test:main}:usages';
 const REPORTS = 'rpcb:{test:main}:reports';
 const TRIAL = 'rpcb:{test:main}:trial:usual:a';
+const SIDECARS = 'rpcb:{test}:sidecars';
+const SIDECAR_BEATS = 'rpcb:{test}:sidecar-beats';
 const TTL_MS = 30_000;
 
 let server: RedisServer;
@@ -56,6 +58,13 @@ describe('beat', () => {
     const until = Number(await server.cli('zscore', GATEWAYS, 'anna'));
     expect(until - Number(seconds) * 1000).toBeGreaterThan(TTL_MS - 5000);
     expect(until - Number(seconds) * 1000).toBeLessThanOrEqual(TTL_MS + 1000);
+  });
+
+  test('of sidecars lives under the cluster, as long as the last of them', async () => {
+    await store.attend('anna', 'told', TTL_MS);
+    await expectTtl(SIDECARS, TTL_MS);
+    await expectTtl(SIDECAR_BEATS, TTL_MS);
+    expect(await server.cli('hget', SIDECAR_BEATS, 'anna')).toBe('told');
   });
 
   test('removes whose life is over, and nobody else', async () => {

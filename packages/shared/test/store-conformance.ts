@@ -193,6 +193,14 @@ export function storeConformance(name: string, start: () => Promise<Harness>): v
       expect(events).toEqual([{ type: 'released', network: 'main' }]);
     });
 
+    test('a lease that is released for an heir names the heir to those who listen', async () => {
+      const { anna, bert } = openTwo();
+      const events = await listen(bert);
+      await anna.release(await take(anna, 'anna'), 'bert');
+      await waitFor(() => events.length > 0, { what: 'the event' });
+      expect(events).toEqual([{ type: 'released', network: 'main', heir: 'bert' }]);
+    });
+
     test('the release of a lost lease leaves the lease of the successor and says nothing', async () => {
       const { anna, bert } = openTwo();
       const old = await take(anna, 'anna', SHORT_MS);

@@ -1,12 +1,14 @@
-// Decides: what gateways share with each other in the memory store, by the same rules as over Redis.
+// Decides: what gateways share with each other in the memory store, and sidecars likewise, by the same rules as over Redis.
 // Must not know: leases and rankings. The clock is handed in.
 
 import type { StoreEvent } from '../wire/events.ts';
 import { encodeReport } from '../wire/report.ts';
-import { REPORTS_MAX, type Sharing, type StoredReport, type ToldByBeat } from './store.ts';
+import { type Beats, REPORTS_MAX, type Sharing, type StoredReport, type ToldByBeat } from './store.ts';
+
+type BeatsOf = Map<string, ToldByBeat & { readonly until: number }>;
 
 interface Shared {
-  readonly beats: Map<string, ToldByBeat & { readonly until: number }>;
+  readonly beats: BeatsOf;
   readonly trials: Map<string, { readonly holder: string; readonly until: number }>;
   reports: { readonly seq: number; readonly at: number; readonly text: string }[];
   reportsUntil: number;
@@ -15,6 +17,7 @@ interface Shared {
 
 export function createMemorySharing(now: () => number, emit: (event: StoreEvent) => void): Sharing {
   const networks = new Map<string, Shared>();
+  const sidecars: BeatsOf = new Map();
 
   function sharedOf(network: string): Shared {
     const shared = networks.get(network) ?? {
@@ -29,27 +32,32 @@ export function createMemorySharing(now: () => number, emit: (event: StoreEvent)
     return shared;
   }
 
-  /** Of the gateways that live. */
-  function beatsOf(network: string): Shared['beats'] {
-    const { beats } = sharedOf(network);
+  function dropDead(beats: BeatsOf): BeatsOf {
     for (const [name, { until }] of beats) if (until <= now()) beats.delete(name);
     return beats;
   }
 
+  function beatAmong(all: BeatsOf, instance: string, told: ToldByBeat, lifeMs: number): Beats {
+    const beats = dropDead(all);
+    const before = beats.get(instance);
+    const own = told.content ?? before?.content ?? null;
+    const usage = told.usage ?? before?.usage ?? null;
+    beats.set(instance, { content: own, usage, until: now() + lifeMs });
+    const others = [...beats].flatMap(([name, beat]) =>
+      name === instance || beat.content === null ? [] : [[name, beat.content] as const],
+    );
+    return { known: own !== null, others: Object.fromEntries(others) };
+  }
+
   return {
     async beat(network, instance, told, lifeMs) {
-      const beats = beatsOf(network);
-      const before = beats.get(instance);
-      const own = told.content ?? before?.content ?? null;
-      const usage = told.usage ?? before?.usage ?? null;
-      beats.set(instance, { content: own, usage, until: now() + lifeMs });
-      const others = [...beats].flatMap(([name, beat]) =>
-        name === instance || beat.content === null ? [] : [[name, beat.content] as const],
-      );
-      return { known: own !== null, others: Object.fromEntries(others) };
+      return beatAmong(sharedOf(network).beats, instance, told, lifeMs);
+    },
+    async attend(instance, content, lifeMs) {
+      return beatAmong(sidecars, instance, { content, usage: null }, lifeMs).others;
     },
     async readUsages(network) {
-      return [...beatsOf(network).values()].flatMap(({ usage }) => usage ?? []);
+      return [...dropDead(sharedOf(network).beats).values()].flatMap(({ usage }) => usage ?? []);
     },
     async report(network, report, ttlMs) {
       const shared = sharedOf(network);

@@ -61,10 +61,10 @@ export function createMemoryStore(now: () => number): Store {
       held.until = now() + ttlMs;
       return true;
     },
-    async release(lease) {
+    async release(lease, heir = null) {
       if (!isHeld(lease)) return;
       stateOf(lease.network).lease = null;
-      emit({ type: 'released', network: lease.network });
+      emit({ type: 'released', network: lease.network, ...(heir !== null && { heir }) });
     },
     async publish(lease: Lease, ranking: Ranking, maxAgeMs: number): Promise<PublishResult> {
       const state = stateOf(lease.network);

@@ -73,8 +73,10 @@ export interface TrialClaim {
   readonly holder: string;
 }
 
-/** What the gateways of a cluster share with each other. A request never waits for any of it. */
+/** What the processes of a cluster share with each other. A request never waits for any of it. */
 export interface Sharing {
+  /** Renews the sidecar's life, replaces what it tells, and reads what the other sidecars tell, by instance. */
+  attend(instance: string, content: string, lifeMs: number): Promise<Beats['others']>;
   /** Renews the gateway's life, replaces what it tells unless that is null, and reads what the others tell. */
   beat(network: string, instance: string, told: ToldByBeat, lifeMs: number): Promise<Beats>;
   /** What the gateways that live have told of their usage; texts still to be checked by `decodeUsage`. */
@@ -97,8 +99,8 @@ export interface Store extends WriteSharing, Sharing {
   acquire(network: string, holder: string, ttlMs: number): Promise<Lease | null>;
   /** Prolongs the lease; false when it is lost. */
   renew(lease: Lease, ttlMs: number): Promise<boolean>;
-  /** Gives the lease back if it is still held, and says so to those who wait. */
-  release(lease: Lease): Promise<void>;
+  /** Gives the lease back if it is still held, and says so to those who wait, with the sidecar that should take it. */
+  release(lease: Lease, heir?: string | null): Promise<void>;
   /** Stores a ranking under the lease with this epoch, if that is still held and (epoch, seq) is newer than what is stored. */
   publish(lease: Lease, ranking: Ranking, maxAgeMs: number): Promise<PublishResult>;
   /** The text of the newest ranking, still to be checked by `decodeRanking`; null if there is none or it expired. */

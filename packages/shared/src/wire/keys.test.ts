@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { eventsChannel, networkKeys, trialKey } from './keys.ts';
+import { clusterKeys, eventsChannel, networkKeys, trialKey } from './keys.ts';
 
 const prefix = fc.stringMatching(/^[\w.:-]{1,64}$/);
 const word = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$/);
@@ -27,7 +27,9 @@ test('all keys of a network carry one hash tag, and no other network has it', ()
   );
 });
 
-test('each cluster has an events channel of its own', () => {
+test('each cluster has an events channel and sidecars of its own, which no network can be taken for', () => {
+  const { sidecars, sidecarBeats } = clusterKeys({ prefix: 'rpcb', clusterId: 'eu' });
+  expect([sidecars, sidecarBeats]).toEqual(['rpcb:{eu}:sidecars', 'rpcb:{eu}:sidecar-beats']);
   expect(eventsChannel({ prefix: 'rpcb', clusterId: 'eu' })).toBe('rpcb:{eu}:events');
   expect(tagOf(eventsChannel({ prefix: 'rpcb', clusterId: 'us' }))).toBe('us');
 });

@@ -56,6 +56,19 @@ export function trialKey(
   return `${prefix}:{${clusterId}:${network}}:trial:${turn}:${upstream}`;
 }
 
+export interface ClusterKeys {
+  /** Sorted set of the sidecars by the end of their life; expires with the last of them. */
+  readonly sidecars: string;
+  /** Hash of sidecar to what it tells of itself; expires likewise. */
+  readonly sidecarBeats: string;
+}
+
+/** What is not of one network; no script touches these and a network's keys. */
+export function clusterKeys({ prefix, clusterId }: KeyOptions): ClusterKeys {
+  const tagged = `${prefix}:{${clusterId}}`;
+  return { sidecars: `${tagged}:sidecars`, sidecarBeats: `${tagged}:sidecar-beats` };
+}
+
 /** One channel for each cluster, so that nobody gets another cluster's traffic. */
 export function eventsChannel({ prefix, clusterId }: KeyOptions): string {
   return `${prefix}:{${clusterId}}:events`;

@@ -1,9 +1,10 @@
-// Decides: what gateways share with each other over Redis, each step as one script.
+// Decides: what gateways share with each other over Redis, and sidecars likewise, each step as one script.
 // Must not know: connections, timeouts, what beats and reports say.
 
 import type { StoreEvent } from '../../wire/events.ts';
-import { type KeyOptions, networkKeys, trialKey } from '../../wire/keys.ts';
+import { clusterKeys, type KeyOptions, networkKeys, trialKey } from '../../wire/keys.ts';
 import { encodeReport } from '../../wire/report.ts';
+import { attend } from '../lua/attend.ts';
 import { beat } from '../lua/beat.ts';
 import { readReports } from '../lua/read-reports.ts';
 import { readUsages } from '../lua/read-usages.ts';
@@ -21,12 +22,17 @@ export type RunScript = (
 
 export function createSharing(keyOptions: KeyOptions, channel: string, run: RunScript): Sharing {
   return {
+    async attend(instance, content, lifeMs) {
+      const { sidecars, sidecarBeats } = clusterKeys(keyOptions);
+      const answer = await run('attend', attend, [sidecars, sidecarBeats], [instance, lifeMs, content]);
+      return textsByName(listOf(answer));
+    },
     async beat(network, instance, { content, usage }, lifeMs) {
       const { gateways, beats, usages } = networkKeys(keyOptions, network);
       const args = [instance, lifeMs, content ?? '', usage ?? ''];
       const answer = await run('beat', beat, [gateways, beats, usages], args);
       const [known, ...flat] = listOf(answer);
-      return { known: known === 1, others: Object.fromEntries(inGroups(flat, 2).map(([a, b]) => [a, b])) };
+      return { known: known === 1, others: textsByName(flat) };
     },
     async readUsages(network) {
       const { gateways, usages } = networkKeys(keyOptions, network);
@@ -56,6 +62,10 @@ export function createSharing(keyOptions: KeyOptions, channel: string, run: RunS
 
 function listOf(answer: unknown): readonly unknown[] {
   return Array.isArray(answer) ? answer : [];
+}
+
+function textsByName(flat: readonly unknown[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(inGroups(flat, 2).map(([name, text]) => [String(name), String(text)]));
 }
 
 function inGroups(flat: readonly unknown[], size: number): unknown[][] {

@@ -160,9 +160,12 @@ export function createRedisStore(options: RedisStoreOptions): Store {
       const { lease } = networkKeys(options, network);
       return (await run('renew', () => script(renew, [lease], [holder, epoch, ttlMs]))) === 1;
     },
-    async release({ network, holder, epoch }) {
+    async release({ network, holder, epoch }, heir = null) {
       const { lease } = networkKeys(options, network);
-      const event = JSON.stringify({ type: 'released', network } satisfies StoreEvent);
+      const event = JSON.stringify({
+        ...{ type: 'released', network },
+        ...(heir !== null && { heir }),
+      } satisfies StoreEvent);
       await run('release', () => script(release, [lease], [holder, epoch, channel, event]));
     },
     async publish({ network, holder, epoch }, ranking, maxAgeMs) {
