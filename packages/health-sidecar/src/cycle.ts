@@ -14,7 +14,9 @@ import type {
 } from '@rpc-balancer/shared';
 import { createBudgets } from './budgets.ts';
 import { createLoads } from './probes/loads.ts';
+import { jittered, paced } from './probes/pace.ts';
 import { createProber, type Round } from './probes/prober.ts';
+import { PROTOCOLS } from './probes/protocols.ts';
 import { lastRanking, publish } from './publish.ts';
 import { rank } from './rank.ts';
 import type { Fetcher } from './runtime.ts';
@@ -31,6 +33,7 @@ export interface CycleOptions {
   readonly store: Store;
   readonly fetcherOf: (upstream: LocatedUpstream) => Promise<Fetcher>;
   readonly now: () => number;
+  readonly random: () => number;
   readonly log: Log;
   readonly redact: (text: string) => string;
   readonly onSample: (upstream: string, sample: Sample, durationMs: number) => void;
@@ -62,7 +65,8 @@ const PUBLICATIONS_PER_AGE = 3;
 
 /** Makes the function that probes and publishes during one tenure. What it learned outlives the tenure. */
 export function createCycle(options: CycleOptions): (tenure: Tenure) => Promise<CycleEnd> {
-  const { network, config, probe, names, configHash, publisher, now } = options;
+  const { network, config, names, configHash, publisher, now, random } = options;
+  const probe = paced(options.probe, PROTOCOLS[config.protocol].callsMax);
   const periodMs = Math.min(probe.interval, options.rankingMaxAgeMs / PUBLICATIONS_PER_AGE);
   // A good sample counts while the next probe may still be on its way.
   const freshMs = Math.max(3 * probe.interval, probe.interval + probe.timeout);
@@ -80,14 +84,14 @@ export function createCycle(options: CycleOptions): (tenure: Tenure) => Promise<
     const ended = AbortSignal.any([signal, ending.signal]);
     const rest = (ms: number) => pause(Math.max(0, ms), undefined, { signal: ended }).catch(() => {});
     const { fetcherOf } = budgets;
-    const prober = createProber({ ...options, fetcherOf, onSample, signal: ended, pause: rest });
-    const loads = createLoads({ ...options, intervalMs: probe.interval, signal: ended });
+    const prober = createProber({ ...options, probe, fetcherOf, onSample, signal: ended, pause: rest });
+    const loads = createLoads({ ...options, intervalMs: options.probe.interval, signal: ended });
     try {
       last = (await lastRanking(options)) ?? last;
       await Promise.race([names.refresh(now()), rest(periodMs)]);
       let settled = last !== null;
       while (isHeld()) {
-        const endsAt = now() + periodMs;
+        const endsAt = now() + jittered(periodMs, random);
         void names.refresh(now());
         const upstreams = names.upstreams();
         const round = prober.start(upstreams);

@@ -207,6 +207,24 @@ test('a ranking is renewed before it is too old, however rarely is probed', asyn
   expect(node.hits('eth_chainId')).toBe(1);
 });
 
+test('incident 11: probes keep within the budget of calls, and what they found counts until the next', async () => {
+  const nodes = await startNodes({}, {});
+  const maxPerMinute = 1200;
+  const probe = { interval: 100, timeout: 5000, attempts: 3, maxPerMinute };
+  const { ranked, rankings } = stage({
+    config: configOf({ main: network(nodes, { probe }) }, { rankingMaxAge: 1000 }),
+  });
+  const first = await ranked('the first verdict', says('a', null));
+  const last = await ranked('more of them', ({ seq }) => seq > first.seq + 8);
+  const elapsedMs = last.generatedAt - (rankings[0]?.generatedAt ?? 0);
+  for (const node of nodes) {
+    // One probe begins before the first ranking, one may go on after the last.
+    expect(node.hits()).toBeLessThanOrEqual((elapsedMs / 60_000) * maxPerMinute + 10);
+  }
+  const since = rankings.filter(({ seq }) => seq > first.seq);
+  expect(since.every((ranking) => says('a', null)(ranking) && says('b', null)(ranking))).toBe(true);
+});
+
 test('the next publisher goes on with head, identity and block interval of the last', async () => {
   const nodes = await startNodes({ mode: 'lie', chainId: 5 }, { chainId: 1 });
   const store = createMemoryStore(monotonicNow);

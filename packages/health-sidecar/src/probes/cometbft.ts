@@ -9,7 +9,7 @@ import { decimalOf, hashOf, instantOf, isRecord } from './values.ts';
 /** As long as MaxChainIDLen of CometBFT lets it be. */
 const CHAIN_ID = /^[\x21-\x7e]{1,50}$/;
 
-export const cometbft: Protocol = { probeOnce };
+export const cometbft: Protocol = { callsMax: 2, probeOnce };
 
 async function probeOnce(upstream: UpstreamConfig, context: ProbeContext): Promise<Sample> {
   const answer = await status(upstream, context);

@@ -17,7 +17,7 @@ interface Answers {
 /** The two calls for the head may be answered around a new block; further apart the node contradicts itself. */
 const SAME_HEAD_BLOCKS = 2;
 
-export const evm: Protocol = { probeOnce };
+export const evm: Protocol = { callsMax: 5, probeOnce };
 
 async function probeOnce(upstream: UpstreamConfig, context: ProbeContext): Promise<Sample> {
   const call = createCall(upstream, context);

@@ -10,7 +10,7 @@ import { heightOf, isRecord, parsedJson, valueAt } from './values.ts';
 const MISCONFIGURED =
   'the key of the probe is wrong or missing, a mistake of configuration and not of the upstream';
 
-export const http: Protocol = { probeOnce };
+export const http: Protocol = { callsMax: 2, probeOnce };
 
 async function probeOnce(upstream: UpstreamConfig, context: ProbeContext): Promise<Sample> {
   const { path: healthPath, status, head } = context.probe;

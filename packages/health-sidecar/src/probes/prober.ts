@@ -9,6 +9,7 @@ import {
 import { errorText, type Fetcher } from '../runtime.ts';
 import { addSample, emptyWindow, type Sample, type SampleWindow } from '../samples.ts';
 import { probeUpstream } from './attempts.ts';
+import { DUE_RATIO } from './pace.ts';
 import { PROTOCOLS } from './protocols.ts';
 
 export interface ProberOptions {
@@ -43,9 +44,6 @@ export interface Prober {
   /** Resolves when no probe goes on. */
   idle(): Promise<void>;
 }
-
-/** A round begins a little early or late; a probe that is due within this share of the interval is due. */
-const DUE_RATIO = 0.5;
 
 /** A runtime upgrade is seen within minutes, and the list of methods is long. */
 const DESCRIBE_EVERY_MS = 600_000;

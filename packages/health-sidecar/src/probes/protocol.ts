@@ -16,6 +16,8 @@ export interface ProbeContext {
 }
 
 export interface Protocol {
+  /** Most calls of one `probeOnce`, which a budget of calls has to have room for. */
+  readonly callsMax: number;
   /** Asks one upstream once. It never rejects. */
   probeOnce(upstream: UpstreamConfig, context: ProbeContext): Promise<Sample>;
 }

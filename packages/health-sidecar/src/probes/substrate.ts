@@ -11,7 +11,7 @@ interface Health {
   readonly lonely: boolean;
 }
 
-export const substrate: Protocol = { probeOnce };
+export const substrate: Protocol = { callsMax: 8, probeOnce };
 
 async function probeOnce(upstream: UpstreamConfig, context: ProbeContext): Promise<Sample> {
   const call = createCall(upstream, context);

@@ -68,7 +68,7 @@ describe('the defaults', () => {
           resolve: 'one',
           hostHeader: 'node',
           probe: {
-            ...{ interval: 2000, timeout: 5000, attempts: 3 },
+            ...{ interval: 2000, timeout: 5000, attempts: 3, maxPerMinute: null },
             ...{ path: '/health', status: { first: 200, last: 299 }, json: {}, head: null },
           },
           methods: { reads: [], writes: [], tags: {} },

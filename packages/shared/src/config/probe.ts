@@ -45,6 +45,8 @@ export const probeSchema = section({
   timeout: duration(10, 60_000).default(5000),
   /** Tries before a probe is called failed, so that one lost packet excludes nobody. */
   attempts: whole(1, 10).default(3),
+  /** Most calls of probes to one upstream in a minute, as plans count them. `off`: as often as `interval` says. */
+  maxPerMinute: offOr(whole(1, 1_000_000)).default(null),
   /** What an upstream of an http network is asked. */
   path: requestPath().optional(),
   /** The answers that are good. */
