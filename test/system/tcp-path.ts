@@ -10,6 +10,8 @@ export interface TcpPath {
   hold(): void;
   /** What was held up passes now, late. */
   release(): void;
+  /** Everything arrives so much later from now on, in either direction. */
+  slow(ms: number): void;
   /** Resets every connection and each one that comes, as when a network is unplugged. */
   cut(): void;
   /** What comes from now on passes. */
@@ -24,11 +26,13 @@ export async function tcpPath(toPort: number, text = ''): Promise<TcpPath> {
   let held: (() => void)[] | null = null;
   let sentAt = 0;
   let broken = false;
+  let lateMs = 0;
 
   function pass(from: Socket, to: Socket, onChunk: (chunk: Buffer) => void = () => {}): void {
     from.on('data', (chunk: Buffer) => {
       onChunk(chunk);
       if (held) held.push(() => to.write(chunk));
+      else if (lateMs > 0) setTimeout(() => to.write(chunk), lateMs);
       else to.write(chunk);
     });
     const end = () => {
@@ -68,6 +72,9 @@ export async function tcpPath(toPort: number, text = ''): Promise<TcpPath> {
       const late = held ?? [];
       held = null;
       for (const go of late) go();
+    },
+    slow(ms) {
+      lateMs = ms;
     },
     cut() {
       broken = true;

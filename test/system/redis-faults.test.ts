@@ -1,0 +1,220 @@
+// Whatever befalls Redis, reads go on as before, no gateway goes back, and it can be seen what is wrong.
+import { copyFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import type { Gateway } from '../kit/gateway.ts';
+import type { RedisServer } from '../kit/redis.ts';
+import type { Sidecar } from '../kit/sidecar.ts';
+import { waitFor } from '../kit/wait.ts';
+import { fakeNode, gateway, PROBE, redisServer, sidecar } from './programs.ts';
+import { p99, type Reads, startReads } from './reads.ts';
+import { type TcpPath, tcpPath } from './tcp-path.ts';
+import { type Watch, watchRankings } from './watch.ts';
+
+/** Through each of two gateways so many reads are answered while the fault lasts. */
+const READS = 60;
+const LATENCY_MS = 300;
+const WAIT = { timeoutMs: 30_000, everyMs: 50 } as const;
+
+interface Staged {
+  readonly redis: RedisServer;
+  /** The way of every program to Redis. */
+  readonly path: TcpPath;
+  readonly gateways: readonly Gateway[];
+  readonly sidecars: readonly Sidecar[];
+  readonly reads: Reads;
+  readonly watch: Watch;
+}
+
+interface Fault {
+  readonly name: string;
+  begin(staged: Staged): Promise<unknown>;
+  end?(staged: Staged): Promise<unknown>;
+  /** What readiness says while the fault lasts: that of each gateway, or that of the sidecar which publishes. */
+  readonly ready?: RegExp;
+  readonly readyOf?: 'sidecar';
+  /** What the metrics of each gateway say while the fault lasts. */
+  readonly metrics?: RegExp;
+  /** Whether the lease is lost with it. */
+  readonly newEpoch: boolean;
+}
+
+const AWAY = /^rpc_balancer_store_connected 0$/m;
+
+const FAULTS: readonly Fault[] = [
+  {
+    name: 'restart without its data',
+    begin: ({ redis }) => redis.kill(),
+    end: ({ redis }) => redis.restart(),
+    ready: /lost or refused|nothing can be reached/,
+    metrics: AWAY,
+    newEpoch: true,
+  },
+  {
+    name: 'CLIENT PAUSE',
+    begin: ({ redis }) => redis.cli('client', 'pause', 60_000, 'all'),
+    // Nothing but the end of the process lifts a pause of all commands.
+    end: ({ redis }) => redis.restart(),
+    ready: /does not answer in time/,
+    metrics: AWAY,
+    newEpoch: true,
+  },
+  {
+    name: 'full memory with noeviction',
+    begin: ({ redis }) => redis.cli('config', 'set', 'maxmemory', '1'),
+    end: ({ redis }) => redis.cli('config', 'set', 'maxmemory', '0'),
+    ready: /is out of memory; raise its maxmemory/,
+    // Only what makes new data is refused: the lease is kept, and nothing can be published under it.
+    readyOf: 'sidecar',
+    metrics: /^rpc_balancer_ranking_age_seconds\{network="main"\} [1-9]/m,
+    newEpoch: false,
+  },
+  {
+    name: 'a path that is cut',
+    begin: async ({ path }) => path.cut(),
+    end: async ({ path }) => path.mend(),
+    ready: /lost or refused|nothing can be reached/,
+    metrics: AWAY,
+    newEpoch: false,
+  },
+  {
+    name: 'CLIENT KILL',
+    begin: async ({ redis }) => {
+      await redis.cli('client', 'kill', 'type', 'pubsub');
+      await redis.cli('client', 'kill', 'type', 'normal', 'skipme', 'yes');
+    },
+    newEpoch: false,
+  },
+  { name: 'FLUSHALL', begin: ({ redis }) => redis.cli('flushall'), newEpoch: true },
+  {
+    name: 'an old dump',
+    begin: async ({ redis }) => {
+      await redis.kill();
+      copyFileSync(join(redis.dir, 'old.rdb'), join(redis.dir, 'dump.rdb'));
+      await redis.restart();
+    },
+    newEpoch: true,
+  },
+];
+
+async function stage(): Promise<Staged> {
+  const [node, other, redis] = await Promise.all([fakeNode(), fakeNode(), redisServer()]);
+  const path = await tcpPath(redis.port);
+  const config = {
+    redis: { url: `redis://127.0.0.1:${path.port}` },
+    sidecar: { leaseTtl: '2s', rankingMaxAge: '10m' },
+    networks: {
+      main: {
+        probe: PROBE,
+        upstreams: [
+          { id: 'a', url: node.url },
+          { id: 'b', url: other.url },
+        ],
+      },
+    },
+  };
+  const [sidecars, gateways] = await Promise.all([
+    Promise.all([sidecar({ config }), sidecar({ config })]),
+    Promise.all([gateway({ config }), gateway({ config })]),
+  ]);
+  const watch = watchRankings(gateways, 'main', 50);
+  const staged = { redis, path, gateways, sidecars, watch, reads: startReads(gateways, 'main') };
+  await recovered(staged);
+  await redis.cli('save');
+  copyFileSync(join(redis.dir, 'dump.rdb'), join(redis.dir, 'old.rdb'));
+  return staged;
+}
+
+const newest = ({ watch }: Staged): number => Math.max(...watch.last.map((belief) => belief?.epoch ?? 0));
+
+/** Until every gateway has nothing to complain of and hears new rankings; gives their epoch. */
+async function recovered(staged: Staged, above = 0): Promise<number> {
+  const { gateways, watch } = staged;
+  const well = async () => {
+    const answers = await Promise.all(gateways.map((one) => one.ready()));
+    const bad = answers.find(({ body }) => body.status !== 'ready');
+    if (bad) throw new Error(JSON.stringify(bad.body));
+    return watch.last.every((belief) => belief !== null && belief.epoch > above);
+  };
+  await waitFor(well, { what: `all to be well, above ${above}`, ...WAIT });
+  const before = watch.last.map((belief) => belief?.seq);
+  const moved = () => watch.last.every((belief, at) => belief?.seq !== before[at]);
+  await waitFor(moved, { what: 'new rankings', ...WAIT });
+  return newest(staged);
+}
+
+/** Until readiness and metrics tell of the fault; nobody stops being ready for it. */
+async function isShown(
+  { gateways, sidecars }: Staged,
+  { name, ready, readyOf, metrics }: Fault,
+): Promise<void> {
+  const look = async () => {
+    const answers = await Promise.all(
+      (readyOf === 'sidecar' ? sidecars : gateways).map((one) => one.ready()),
+    );
+    const telling = answers.filter(
+      ({ statusCode, body }) =>
+        statusCode === 200 &&
+        (ready === undefined || (body.status === 'degraded' && ready.test(body.problems.join()))),
+    );
+    const told = readyOf === 'sidecar' ? telling.length > 0 : telling.length === answers.length;
+    if (!told) throw new Error(JSON.stringify(answers));
+    const texts = await Promise.all(gateways.map((one) => one.metrics()));
+    return texts.every((text) => metrics === undefined || metrics.test(text));
+  };
+  await waitFor(look, { what: `readiness and metrics to tell of ${name}`, ...WAIT });
+}
+
+/** The keys that do not expire. */
+async function lastingKeys({ redis }: Staged): Promise<string[]> {
+  const keys = [await redis.cli('keys', '*')].flat().map(String);
+  const ttls = await Promise.all(keys.map((key) => redis.cli('ttl', key)));
+  return keys.filter((_, at) => ttls[at] === -1);
+}
+
+test('incident 22: through every fault of Redis reads go on and no order goes back, and it can be seen what is wrong', {
+  timeout: 120_000,
+}, async () => {
+  const staged = await stage();
+  const { path, reads, watch } = staged;
+  await reads.more(2 * READS);
+  reads.lap(); // What has just started is slow.
+  await reads.more(2 * READS);
+  const calmMs = p99(reads.lap());
+  const growth: string[] = [];
+  for (const fault of FAULTS) {
+    const epoch = newest(staged);
+    await fault.begin(staged);
+    await isShown(staged, fault);
+    // Answered while, of most faults, nothing could be had of Redis: so none of them waited for it.
+    await reads.more(2 * READS);
+    growth.push(`${fault.name} ${(p99(reads.lap()) - calmMs).toFixed(0)}`);
+    await fault.end?.(staged);
+    expect(await recovered(staged, fault.newEpoch ? epoch : epoch - 1), fault.name).toBeGreaterThanOrEqual(
+      epoch,
+    );
+    expect(reads.problems, fault.name).toEqual([]);
+    reads.lap();
+  }
+
+  path.slow(LATENCY_MS);
+  const seqs = watch.last.map((belief) => belief?.seq);
+  await waitFor(() => watch.last.every((belief, at) => belief?.seq !== seqs[at]), {
+    what: 'late rankings',
+    ...WAIT,
+  });
+  reads.lap();
+  await reads.more(2 * READS);
+  const late = reads.lap();
+  growth.push(`${LATENCY_MS} ms of latency ${(p99(late) - calmMs).toFixed(0)}`);
+  // The half that took longest waited for many things, but not for Redis, which takes twice the latency to answer.
+  expect(late[Math.floor(late.length / 2)]).toBeLessThan(LATENCY_MS);
+
+  await watch.stop();
+  expect(watch.wrong).toEqual([]);
+  expect(reads.problems).toEqual([]);
+  expect(await lastingKeys(staged)).toEqual(['rpcb:{default:main}:epoch']);
+  expect(await staged.redis.cli('pubsub', 'channels')).toEqual(['rpcb:{default}:events']);
+  expect(await staged.redis.cli('pubsub', 'numpat')).toBe(0);
+  process.stdout.write(`ms that the p99 of reads grew by, from ${calmMs.toFixed(0)}: ${growth.join(', ')}\n`);
+});
