@@ -8,7 +8,7 @@ import type { Sidecar } from '../kit/sidecar.ts';
 import { waitFor } from '../kit/wait.ts';
 import { wreak } from './chaos.ts';
 import { fakeNode, gateway, isLong, PROBE, redisServer, sidecar } from './programs.ts';
-import { tcpPath } from './tcp-path.ts';
+import { type TcpPath, tcpPath } from './tcp-path.ts';
 import { instanceOf, watchRankings } from './watch.ts';
 
 const NAMES = { prefix: 'rpcb', clusterId: 'default' };
@@ -156,34 +156,42 @@ test('a publisher that was paused while its lease went to another is fenced when
   expect((await ranking(gateways[0] as Gateway)).epoch).toBe(next);
 });
 
-test('a publisher that loses Redis alone stops before another begins, and what it sent is refused later', async () => {
-  const { config, gateways, redis } = await stage(3000);
-  const path = await tcpPath(redis.port, '"upstreams"');
-  const cutOff = await sidecar({ config: config(`redis://127.0.0.1:${path.port}`) });
-  const epoch = await publishes(cutOff, gateways);
-  const other = await sidecar({ config: config() });
-  const watch = watchRankings(gateways, 'main', LOOK_MS);
+const LOSSES: readonly { readonly how: string; lose(path: TcpPath): void; mend(path: TcpPath): void }[] = [
+  { how: 'gets no answer from', lose: (path) => path.hold(), mend: (path) => path.release() },
+  { how: 'is cut off from', lose: (path) => path.cut(), mend: (path) => path.mend() },
+];
 
-  path.hold();
-  const holdings = await waitFor(
-    async () => {
-      // In this order: who has it now, and who still believes so a moment later.
-      const now = (await ofMain(other)).state;
-      const still = (await ofMain(cutOff)).state;
-      return now === 'holder' && still;
-    },
-    { what: 'the other to take over' },
-  );
-  expect(holdings).toBe('waiting');
-  const took = /"time":"([^"]+)"[^\n]*holds the lease and publishes/.exec(other.output)?.[1];
-  expect(path.lastSentAt()).toBeGreaterThan(0);
-  expect(path.lastSentAt()).toBeLessThan(Date.parse(took ?? ''));
+test.each(LOSSES)(
+  'a publisher that alone $how Redis stops before another begins, and nothing of it counts later',
+  async ({ lose, mend }) => {
+    const { config, gateways, redis } = await stage(3000);
+    const path = await tcpPath(redis.port, '"upstreams"');
+    const cutOff = await sidecar({ config: config(`redis://127.0.0.1:${path.port}`) });
+    const epoch = await publishes(cutOff, gateways);
+    const other = await sidecar({ config: config() });
+    const watch = watchRankings(gateways, 'main', LOOK_MS);
 
-  const next = await publishes(other, gateways);
-  path.release();
-  await waitFor(async () => (await cutOff.status()).store.connected, { what: 'its way back to Redis' });
-  await waitFor(() => (watch.last[0]?.seq ?? 0) > 5, { what: 'more rankings' });
-  await watch.stop();
-  expect(watch.wrong).toEqual([]);
-  expect([...watch.publishers.keys()]).toEqual([epoch, next]);
-});
+    lose(path);
+    const holdings = await waitFor(
+      async () => {
+        // In this order: who has it now, and who still believes so a moment later.
+        const now = (await ofMain(other)).state;
+        const still = (await ofMain(cutOff)).state;
+        return now === 'holder' && still;
+      },
+      { what: 'the other to take over' },
+    );
+    expect(holdings).toBe('waiting');
+    const took = /"time":"([^"]+)"[^\n]*holds the lease and publishes/.exec(other.output)?.[1];
+    expect(path.lastSentAt()).toBeGreaterThan(0);
+    expect(path.lastSentAt()).toBeLessThan(Date.parse(took ?? ''));
+
+    const next = await publishes(other, gateways);
+    mend(path);
+    await waitFor(async () => (await cutOff.status()).store.connected, { what: 'its way back to Redis' });
+    await waitFor(() => (watch.last[0]?.seq ?? 0) > 5, { what: 'more rankings' });
+    await watch.stop();
+    expect(watch.wrong).toEqual([]);
+    expect([...watch.publishers.keys()]).toEqual([epoch, next]);
+  },
+);

@@ -10,6 +10,7 @@ import type {
   ProbeConfig,
   Ranking,
   RankingDraft,
+  Reason,
   Store,
 } from '@rpc-balancer/shared';
 import { createBudgets } from './budgets.ts';
@@ -150,10 +151,20 @@ async function untilAnswered(
   await Promise.race([round.whole, rest(GRACE_MS)]);
 }
 
+/**
+ * Says nothing of the node where our own network is broken: a mesh or a proxy of ours may refuse, reset, swallow or answer
+ * in the place of every node.
+ */
+const UNREACHED: ReadonlySet<Reason | null> = new Set<Reason>([
+  'unreachable',
+  'probe_timeout',
+  'probe_failed',
+]);
+
 /** Whether we reach any upstream at all: if none, the broken network may be our own. */
 function reachedOf({ upstreams }: RankingDraft): 'some' | 'none' | 'unknown' {
   const reasons = upstreams.map(({ reason }) => reason).filter((reason) => reason !== 'disabled');
-  const unreached = reasons.filter((reason) => reason === 'unreachable' || reason === 'probe_timeout');
+  const unreached = reasons.filter((reason) => UNREACHED.has(reason));
   const unprobed = reasons.filter((reason) => reason === 'unprobed');
   if (reasons.length === 0 || unreached.length + unprobed.length < reasons.length) return 'some';
   return unprobed.length === 0 ? 'none' : 'unknown';

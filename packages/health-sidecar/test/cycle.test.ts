@@ -42,7 +42,7 @@ test('SQ-05: a node is probed once in each interval', async () => {
 });
 
 describe('an upstream', () => {
-  test('that hangs delays neither the first ranking nor the others, and is not probed twice at once', async () => {
+  test('that hangs delays neither the first ranking nor the others, and is not probed twice at once (incident 16)', async () => {
     const [good, hung] = await startNodes({}, { mode: 'hang' });
     if (!good || !hung) throw new TypeError('two nodes were started');
     const probe = { interval: 100, timeout: 60_000, attempts: 1 };

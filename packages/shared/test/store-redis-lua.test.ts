@@ -281,20 +281,6 @@ describe('drain', () => {
   });
 });
 
-test('an epoch rises over a restart that loses everything', async () => {
-  const lost = await startRedis();
-  const other = openStore({ url: lost.url });
-  const before = await other.acquire('main', 'anna', TTL_MS);
-  await lost.kill();
-  await lost.restart();
-  const after = await waitFor(() => other.acquire('main', 'anna', TTL_MS), {
-    what: 'a lease after the restart',
-  });
-  expect(after.epoch).toBeGreaterThan(before?.epoch ?? Number.POSITIVE_INFINITY);
-  await other.close();
-  await lost.stop();
-});
-
 describe('note-write', () => {
   test('keeps each write until its own end, and all of them no longer than the last', async () => {
     await store.noteWrite('main', { upstream: 'a', subjects: ['0x1'] }, TTL_MS);
