@@ -77,7 +77,7 @@ test.each(LOSSES)(
     const kept = await take(SHORT_MS);
     await before?.(server);
     await store.release(kept);
-    const lost = [];
+    const lost: number[] = [];
     for (let count = 0; count < 3; count++) {
       const lease = await take(count < 2 ? LONG_MS : SHORT_MS);
       lost.push(lease.epoch);
