@@ -118,3 +118,10 @@ export function reasonsIn(ranking: Ranking): Readonly<Record<string, Reason | nu
 /** Whether the upstream has this reason. */
 export const says = (id: string, reason: Reason | null) => (ranking: Ranking) =>
   reasonsIn(ranking)[id] === reason;
+
+/** How often a network's lease was held: each time may have ended, or may go on, in the middle of a probe. */
+export function tenuresIn(staged: readonly Staged[], name = 'main'): number {
+  const begun = (line: string) =>
+    line.startsWith('holds the lease and') && line.includes(`"network":"${name}"`);
+  return staged.reduce((sum, { logged }) => sum + logged.filter(begun).length, 0);
+}
