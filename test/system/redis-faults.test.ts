@@ -146,7 +146,7 @@ async function recovered(staged: Staged, above = 0): Promise<number> {
 /** Until readiness and metrics tell of the fault; nobody stops being ready for it. */
 async function isShown(
   { gateways, sidecars }: Staged,
-  { name, ready, readyOf, metrics }: Fault,
+  { name, ready, readyOf, metrics }: Omit<Fault, 'begin' | 'end' | 'newEpoch'>,
 ): Promise<void> {
   const look = async () => {
     const answers = await Promise.all(
@@ -203,6 +203,8 @@ test('incident 22: through every fault of Redis reads go on and no order goes ba
     what: 'late rankings',
     ...WAIT,
   });
+  const slowBeats = /^rpc_balancer_beat_duration_seconds\{network="main"\} (0\.[6-9]|[1-9])/m;
+  await isShown(staged, { name: 'latency', metrics: slowBeats });
   reads.lap();
   await reads.more(2 * READS);
   const late = reads.lap();

@@ -53,6 +53,7 @@ export interface GatewayOptions {
   readonly onReload: (result: string) => void;
   /** @throws BalancerError `RPCB_CONFIG` when another registration has a network of one of these names */
   readonly assertFree: (names: readonly string[]) => void;
+  readonly onBeat: (network: string, durationMs: number) => void;
   readonly onBeatFailure: (network: string) => void;
   readonly onReportFailure: (network: string) => void;
 }

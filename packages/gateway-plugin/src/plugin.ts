@@ -44,6 +44,7 @@ const plugin: FastifyPluginAsync<RpcBalancerOptions> = async (fastify, given) =>
     onInvalidRanking: balancer.metrics.onInvalidRanking,
     onReload: balancer.metrics.onReload,
     assertFree: (names) => balancer.assertFree(names),
+    onBeat: balancer.metrics.onBeat,
     onBeatFailure: balancer.metrics.onBeatFailure,
     onReportFailure: balancer.metrics.onReportFailure,
   });

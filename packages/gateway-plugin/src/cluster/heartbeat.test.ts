@@ -26,6 +26,7 @@ function startBench() {
     usages: [] as (string | null)[],
     fails: false,
     failures: 0,
+    durations: [] as number[],
   };
   const store: Store = {
     ...shared,
@@ -33,6 +34,7 @@ function startBench() {
       if (bench.fails) throw new Error('out of reach');
       bench.contents.push(told.content);
       bench.usages.push(told.usage);
+      clock.advance(7);
       return shared.beat(network, instance, told, lifeMs);
     },
   };
@@ -40,6 +42,7 @@ function startBench() {
   const log: Log = { debug: silent, info: silent, warn: silent, error: silent };
   const heartbeat = startHeartbeat({
     ...{ networks: () => [net], store, instance: 'anna', now: clock.now, random: createRandom(1), log },
+    onBeat: (_network, durationMs) => bench.durations.push(durationMs),
     onBeatFailure: () => bench.failures++,
   });
   onTestFinished(() => heartbeat.stop());
@@ -84,6 +87,12 @@ test('what is used of limits is told when it has changed, and of upstreams with 
   const word = { left: null, limit: null, resetAt: null };
   const used = { attempts: 1, throttled: 1, retryAt: a.throttledUntil, ...word };
   expect(told).toEqual([encodeUsage({}), encodeUsage({ a: used })]);
+});
+
+test('a heartbeat tells how long the store took for it', async () => {
+  const { bench, beats } = startBench();
+  await beats(1);
+  expect(bench.durations[0]).toBe(7);
 });
 
 test('an attempt that ended before the next heartbeat is never told', async () => {

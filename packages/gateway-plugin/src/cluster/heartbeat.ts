@@ -28,6 +28,8 @@ export interface HeartbeatOptions {
   readonly now: () => number;
   readonly random: () => number;
   readonly log: Log;
+  /** Told how long the store took for a beat. */
+  readonly onBeat: (network: string, durationMs: number) => void;
   /** Told of every beat that could not be sent. */
   readonly onBeatFailure: (network: string) => void;
 }
@@ -49,7 +51,7 @@ interface Told {
 }
 
 export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
-  const { networks, store, instance, now, random, log, onBeatFailure } = options;
+  const { networks, store, instance, now, random, log, onBeat, onBeatFailure } = options;
   const told = new Map<string, Told>();
 
   async function beat({ name, state }: Network, last: Told): Promise<void> {
@@ -60,10 +62,12 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
       content: content === last.content ? null : content,
       usage: usage === last.usage ? null : usage,
     };
+    const begunAt = now();
     const { known, others } = await store.beat(name, instance, told, LIFE_MS);
     last.content = known ? content : null;
     last.usage = known ? usage : null;
     last.heardAt = now();
+    onBeat(name, last.heardAt - begunAt);
     if (!shared) return;
     const heard = Object.values(others).map(decodeBeat);
     for (const member of state.members) {

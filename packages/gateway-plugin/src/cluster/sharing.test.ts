@@ -16,7 +16,7 @@ function startReplica(instance: string, store: Store) {
   const { now } = createClock();
   const sharing = startSharing({
     ...{ networks: () => [own, asNginx], store, instance, now, random: createRandom(1), log },
-    ...{ onBeatFailure: silent, onReportFailure: silent },
+    ...{ onBeat: silent, onBeatFailure: silent, onReportFailure: silent },
   });
   onTestFinished(() => sharing.stop());
   return { own, asNginx };

@@ -14,6 +14,7 @@ export interface Metrics {
   readonly onSecond: SecondListener;
   readonly onInvalidRanking: (network: string) => void;
   readonly onReload: (result: string) => void;
+  readonly onBeat: (network: string, durationMs: number) => void;
   readonly onBeatFailure: (network: string) => void;
   readonly onReportFailure: (network: string) => void;
   onRequest(network: string, code: ErrorCode | 'ok', durationMs: number): void;
@@ -81,6 +82,12 @@ export function createMetrics(sources: MetricsSources, registry = new Registry()
     help: 'Changed configuration files, by result',
     labelNames: ['result'],
   });
+  const beatDurations = new Gauge({
+    name: 'rpc_balancer_beat_duration_seconds',
+    help: 'How long the store took for the last heartbeat',
+    labelNames: ['network'],
+    registers,
+  });
   const failedBeats = countOf(registers, {
     name: 'rpc_balancer_beats_failed_total',
     help: 'Heartbeats that the store did not take',
@@ -101,6 +108,7 @@ export function createMetrics(sources: MetricsSources, registry = new Registry()
     onSecond: (network, cause) => seconds(network, cause),
     onInvalidRanking: (network) => invalidRankings(network),
     onReload: (result) => reloads(result),
+    onBeat: (network, durationMs) => beatDurations.set({ network }, durationMs / 1000),
     onBeatFailure: (network) => failedBeats(network),
     onReportFailure: (network) => failedReports(network),
     onRequest(network, code, durationMs) {
