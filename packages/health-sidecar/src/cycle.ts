@@ -77,8 +77,6 @@ export function createCycle(options: CycleOptions): (tenure: Tenure) => Promise<
     options.onSample(upstream, sample, durationMs);
   };
   let last: RankingDraft | null = null;
-  /** Whether it was found that nobody else can look, so that what we see is said. */
-  let isAlone = false;
 
   return async function cycle({ lease, isHeld, signal, hasHeir, nextSeq }) {
     const ending = new AbortController();
@@ -91,6 +89,7 @@ export function createCycle(options: CycleOptions): (tenure: Tenure) => Promise<
       last = (await lastRanking(options)) ?? last;
       await Promise.race([names.refresh(now()), rest(periodMs)]);
       let settled = last !== null;
+      let isAlone = false; // It was found that nobody else can look, so what we see is said.
       while (isHeld()) {
         const endsAt = now() + jittered(periodMs, random);
         void names.refresh(now());
