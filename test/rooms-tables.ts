@@ -20,7 +20,7 @@ export const ROOMS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['runner'],
     ['cycle', 'lease', 'attendance', 'status'],
     ['probes', 'publish', 'budgets'],
-    ['rank'],
+    ['rank', 'reach'],
     ['head', 'samples', 'fetchers', 'spread'],
     ['runtime'],
   ],

@@ -10,7 +10,6 @@ import type {
   ProbeConfig,
   Ranking,
   RankingDraft,
-  Reason,
   Store,
 } from '@rpc-balancer/shared';
 import { createBudgets } from './budgets.ts';
@@ -20,6 +19,7 @@ import { createProber, type Round } from './probes/prober.ts';
 import { PROTOCOLS } from './probes/protocols.ts';
 import { lastRanking, publish } from './publish.ts';
 import { rank } from './rank.ts';
+import { reachedOf } from './reach.ts';
 import type { Fetcher } from './runtime.ts';
 import type { Sample } from './samples.ts';
 
@@ -116,7 +116,7 @@ export function createCycle(options: CycleOptions): (tenure: Tenure) => Promise<
             settled,
             ...times,
           });
-          const reached = reachedOf(draft);
+          const reached = reachedOf(draft.upstreams, prober);
           if (reached === 'none' && (await hasHeir())) return 'hand_over';
           if (reached === 'unknown' && !isAlone) continue;
           isAlone = reached !== 'some';
@@ -148,25 +148,6 @@ async function untilAnswered(
 ): Promise<void> {
   await Promise.race([settled ? round.expected : round.next(), round.whole, periodEnds()]);
   await Promise.race([round.whole, rest(GRACE_MS)]);
-}
-
-/**
- * Says nothing of the node where our own network is broken: a mesh or a proxy of ours may refuse, reset, swallow or answer
- * in the place of every node.
- */
-const UNREACHED: ReadonlySet<Reason | null> = new Set<Reason>([
-  'unreachable',
-  'probe_timeout',
-  'probe_failed',
-]);
-
-/** Whether we reach any upstream at all: if none, the broken network may be our own. */
-function reachedOf({ upstreams }: RankingDraft): 'some' | 'none' | 'unknown' {
-  const reasons = upstreams.map(({ reason }) => reason).filter((reason) => reason !== 'disabled');
-  const unreached = reasons.filter((reason) => UNREACHED.has(reason));
-  const unprobed = reasons.filter((reason) => reason === 'unprobed');
-  if (reasons.length === 0 || unreached.length + unprobed.length < reasons.length) return 'some';
-  return unprobed.length === 0 ? 'none' : 'unknown';
 }
 
 function logChanges({ log, network }: CycleOptions, before: RankingDraft | null, after: RankingDraft): void {

@@ -1,0 +1,74 @@
+import type { Reason } from '@rpc-balancer/shared';
+import { expect, test } from 'vitest';
+import { reachedOf } from './reach.ts';
+import { addSample, emptyWindow, type ProbeFailure, type SampleWindow } from './samples.ts';
+
+/** `null`: a good sample. */
+type Found = readonly [at: number, failure: ProbeFailure | null];
+
+interface Given {
+  readonly reason: Reason | null;
+  readonly found?: readonly Found[];
+  readonly running?: boolean;
+}
+
+function windowOf(found: readonly Found[]): SampleWindow {
+  const head = { number: 1, hash: null, headerAt: null };
+  const good = { latencyMs: 1, identity: '1', syncing: false, head, finalized: null };
+  return found.reduce<SampleWindow>(
+    (window, [sampledAt, failure]) =>
+      addSample(
+        window,
+        failure === null ? { failure, sampledAt, ...good } : { failure, sampledAt, detail: '' },
+      ),
+    emptyWindow,
+  );
+}
+
+function reached(...given: readonly Given[]) {
+  const upstreams = given.map(({ reason }, at) => ({ id: String(at), reason }));
+  return reachedOf(upstreams, {
+    windows: new Map(given.map(({ found = [] }, at) => [String(at), windowOf(found)])),
+    isRunning: (id) => given[Number(id)]?.running === true,
+  });
+}
+
+const well: Given = { reason: null, found: [[100, null]] };
+const dead: Given = { reason: 'unreachable', found: [[100, 'unreachable']] };
+
+test.each<[string, readonly Given[], ReturnType<typeof reached>]>([
+  ['all are well', [well, well], 'some'],
+  ['one of two is dead', [well, dead], 'some'],
+  ['all are dead, in whatever way', [dead, { reason: 'probe_timeout' }, { reason: 'probe_failed' }], 'none'],
+  ['the only one that is not disabled is dead', [dead, { reason: 'disabled' }], 'none'],
+  ['all are disabled', [{ reason: 'disabled' }], 'some'],
+  ['one refuses us', [dead, { reason: 'unauthorized', found: [[100, 'unauthorized']] }], 'some'],
+  ['nobody was heard yet', [{ reason: 'unprobed' }], 'unknown'],
+  ['one is dead and the other was not heard yet', [dead, { reason: 'unprobed' }], 'unknown'],
+])('whether any upstream is reached when %s', (_, given, expected) => {
+  expect(reached(...given)).toBe(expected);
+});
+
+const turned = (at: number): Given => ({
+  reason: 'unreachable',
+  found: [
+    [100, null],
+    [at, 'unreachable'],
+    [at + 500, 'unreachable'],
+  ],
+});
+const asked = { ...well, running: true };
+
+test('a failure says nothing while the others that answered before it are being asked', () => {
+  expect(reached(turned(200), asked)).toBe('unknown');
+  expect(reached(turned(200), { ...asked, reason: 'lagging' })).toBe('unknown');
+});
+
+test('a failure counts once another upstream has answered since it began, however slow that one is', () => {
+  expect(reached(turned(200), { ...asked, found: [[300, null]] })).toBe('some');
+  expect(reached(turned(200), asked, { ...well, found: [[300, null]] })).toBe('some');
+});
+
+test('a failure counts when nobody else is being asked', () => {
+  expect(reached(turned(200), well)).toBe('some');
+});
