@@ -50,7 +50,8 @@ function answerIn({ status, text, latencyMs }: Answered, name: string, context: 
   if (isRecord(body)) {
     const { error } = body;
     if (isRecord(error) && typeof error.code === 'number') {
-      const message = `error ${error.code}: ${String(error.message)}`;
+      const words = typeof error.message === 'string' ? error.message : 'no message';
+      const message = `error ${error.code}: ${words}`;
       if (LIMIT_CODES.includes(error.code))
         return failedAnswer(context, { name, failure: 'throttled', text: message });
       return { kind: 'unsupported', detail: foreignText(`${name}: ${context.redact(message)}`) };
