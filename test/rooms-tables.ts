@@ -32,6 +32,7 @@ export const ROOMS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['ops-routes'],
     ['balancer'],
     ['gateway'],
+    ['embedded'],
     ['forward', 'passthrough', 'ws', 'cluster', 'observe'],
     ['guard', 'cache'],
     ['upstream'],
@@ -122,7 +123,7 @@ export const KNOWLEDGE: readonly Knowledge[] = [
   {
     what: 'the embedded sidecar',
     pattern: imports('@rpc-balancer/health-sidecar'),
-    rooms: ['gateway-plugin/src/gateway.ts'],
+    rooms: ['gateway-plugin/src/embedded.ts'],
   },
   { what: 'the gateway package', pattern: imports('@rpc-balancer/gateway-plugin'), rooms: [] },
   { what: 'Lua', pattern: /redis\.call/, rooms: ['shared/src/store/lua/'] },

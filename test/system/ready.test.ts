@@ -7,7 +7,7 @@ import { waitFor } from '../kit/wait.ts';
 import { callText, fakeNode, gateway, PROBE, post, redisServer, sidecar } from './programs.ts';
 
 const MISSING =
-  'publisher_missing: no fresh ranking; start a sidecar, or check that it uses the same Redis, prefix and clusterId';
+  'publisher_missing: no fresh ranking; start a sidecar or set sidecar.embed: always, or check that it uses the same Redis, prefix and clusterId';
 
 const readyAt = (one: Gateway, path: string) =>
   fetch(`${one.url}/ready${path}`).then(async (response) => ({
@@ -22,7 +22,9 @@ test('a cluster in which nobody publishes serves, and says in readiness and log 
     networks: { main: { probe: PROBE, upstreams: [{ id: 'geth-a', url: node.url }] } },
   };
   const front = await gateway({ config });
-  await front.process.waitForOutput(/"network":"main"[^\n]*no fresh ranking: start a sidecar/);
+  await front.process.waitForOutput(
+    /"network":"main"[^\n]*no fresh ranking: start a sidecar or set sidecar\.embed: always/,
+  );
   expect(await front.ready()).toMatchObject({
     statusCode: 200,
     body: { status: 'degraded', networks: { main: { problems: [MISSING] } } },

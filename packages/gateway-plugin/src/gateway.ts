@@ -1,6 +1,5 @@
-// Decides: how everything behind the routes is started and stopped together: networks, store, feed, and embedded the sidecar.
+// Decides: how everything behind the routes is started and stopped together: networks, store, feed, the embedded cycle.
 // Must not know: Fastify.
-import { type Sidecar, startSidecar } from '@rpc-balancer/health-sidecar';
 import {
   type Config,
   createLiveRedactor,
@@ -23,6 +22,7 @@ import { type Feed, startFeed } from './cluster/feed.ts';
 import { startHeartbeat } from './cluster/heartbeat.ts';
 import { type Sharing, startSharing } from './cluster/sharing.ts';
 import { startWriteSharing, type WriteSharing } from './cluster/writes.ts';
+import { asProbed, createEmbedded, type Embedded } from './embedded.ts';
 import { parseText, readText } from './options.ts';
 import type { Cancellation } from './upstream/cancellation.ts';
 import type { AttemptListener, EjectionListener, Network, SecondListener } from './upstream/network.ts';
@@ -65,7 +65,7 @@ export interface Gateway {
   readonly store: Store;
   readonly networks: ReadonlyMap<string, Network>;
   readonly drains: Drains;
-  /** Begins to read rankings and, embedded, to make them. Waits a moment for the drains, so that none is overlooked. */
+  /** Begins to read rankings and, where the cycle is embedded, to make them. Waits a moment for the drains, so that none is overlooked. */
   start(): Promise<void>;
   /** Reads the configuration file now; null without one. */
   reload(): ReloadResult | null;
@@ -94,7 +94,7 @@ class LiveGateway implements Gateway {
   #writes: WriteSharing | null = null;
   #sharing: Sharing | null = null;
   #discovery: ReturnType<typeof startDiscovery> | null = null;
-  #sidecar: Sidecar | null = null;
+  #embedded: Embedded | null = null;
   #reloader: Reloader | null = null;
   #drainTimer: NodeJS.Timeout | null = null;
 
@@ -104,7 +104,7 @@ class LiveGateway implements Gateway {
     this.#config = config;
     this.#redactor = createLiveRedactor(config);
     // First: what is wrong there throws before anything is connected.
-    this.#networks = new Networks(config, {
+    this.#networks = new Networks(asProbed(config, kindOfStore(options)), {
       ...{ random, resolver, log, onAttempt, onSecond },
       onWrite: (write) => this.#writes?.take(write),
       onEjection: logEjections(log),
@@ -141,10 +141,8 @@ class LiveGateway implements Gateway {
     const share = store.kind === 'memory' ? startHeartbeat : startSharing;
     this.#sharing = share({ ...this.#options, networks: this.#served, store });
     this.#writes = startWriteSharing({ networks: this.#served, store, now, log });
-    if (store.kind === 'memory') {
-      const { redact } = this.#redactor;
-      this.#sidecar = startSidecar({ ...this.#options, config: this.#config, store, redact });
-    }
+    this.#embedded = createEmbedded({ ...this.#options, store, redact: this.#redactor.redact });
+    this.#embedded.follow(this.#config);
     if (file !== null) {
       this.#reloader = startReloader({
         ...{ file, config: this.#config, fixed: FIXED, log },
@@ -163,12 +161,12 @@ class LiveGateway implements Gateway {
   #apply(next: Config): void {
     const added = Object.keys(next.networks).filter((name) => !this.#networks.table.has(name));
     this.#options.assertFree(added);
-    const takeOn = this.#networks.prepare(next);
+    const takeOn = this.#networks.prepare(asProbed(next, this.store.kind));
     this.#config = next;
     this.#redactor.renew(next);
     takeOn();
     this.drains.apply();
-    this.#sidecar?.reload(next);
+    this.#embedded?.follow(next);
   }
 
   drain(): void {
@@ -181,7 +179,7 @@ class LiveGateway implements Gateway {
     this.#reloader?.stop();
     if (this.#drainTimer) clearTimeout(this.#drainTimer);
     this.#discovery?.stop();
-    await this.#sidecar?.stop();
+    await this.#embedded?.stop();
     this.#watch?.stop();
     await Promise.all([this.#feed?.stop(), this.drains.stop(), this.#writes?.stop(), this.#sharing?.stop()]);
     await this.#networks.close();
@@ -213,8 +211,13 @@ function logEjections(log: Log): EjectionListener {
   };
 }
 
-function openStore({ config, redis, now, random }: GatewayOptions): Store {
-  if (!config.redis && !redis) return createMemoryStore(now);
+function kindOfStore({ config, redis }: GatewayOptions): Store['kind'] {
+  return config.redis || redis ? 'redis' : 'memory';
+}
+
+function openStore(options: GatewayOptions): Store {
+  const { config, redis, now, random } = options;
+  if (kindOfStore(options) === 'memory') return createMemoryStore(now);
   const { prefix, clusterId } = config.redis ?? { prefix: 'rpcb', clusterId: 'default' };
   return createRedisStore({
     ...(redis ? { client: redis } : config.redis && { redis: config.redis }),

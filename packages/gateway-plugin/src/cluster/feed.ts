@@ -73,7 +73,7 @@ export function startFeed({ networks, store, now, log, onInvalid }: FeedOptions)
       unserved.add(network.name);
       log.warn(
         { network: network.name },
-        'no fresh ranking: start a sidecar, or check that it reaches the same Redis; serving by passive health',
+        'no fresh ranking: start a sidecar or set sidecar.embed: always, or check that it reaches the same Redis; serving by passive health',
       );
     } else if (!stale && unserved.delete(network.name)) {
       log.info({ network: network.name, publisher: snapshot?.ranking.publisher }, 'rankings arrive again');

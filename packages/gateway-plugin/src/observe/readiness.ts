@@ -63,7 +63,7 @@ function problemsOf({ state, hash, config }: Network, now: number): string[] {
   if (config.probe === null) return [];
   if (snapshot === null || isStale(snapshot, now, state.rankingMaxAgeMs)) {
     return [
-      'publisher_missing: no fresh ranking; start a sidecar, or check that it uses the same Redis, prefix and clusterId',
+      'publisher_missing: no fresh ranking; start a sidecar or set sidecar.embed: always, or check that it uses the same Redis, prefix and clusterId',
     ];
   }
   const { configHash, publisher } = snapshot.ranking;

@@ -53,8 +53,12 @@ const gatewaySchema = section({
 const sidecarSchema = section({
   host: z.string().min(1).max(253).default('127.0.0.1'),
   port: whole(0, 65_535).default(9101),
-  /** `auto`: a gateway without Redis runs the sidecar's cycle itself. */
-  embed: z.enum(['auto'], { error: (issue) => `expected auto${got(issue.input)}` }).default('auto'),
+  /** Which gateways run the sidecar's cycle themselves: those without Redis (`auto`), all, competing for the leases, or none. */
+  embed: z
+    .enum(['auto', 'always', 'never'], {
+      error: (issue) => `expected auto, always or never${got(issue.input)}`,
+    })
+    .default('auto'),
   /** How long a publisher may be silent before another takes over. */
   leaseTtl: duration(300, 600_000).default(5000),
   /** A ranking older than this is no longer believed but for its hard reasons. */
