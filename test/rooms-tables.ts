@@ -8,7 +8,7 @@ export const ROOMS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   shared: [
     ['index'],
     ['reload'],
-    ['watch', 'store', 'discovery'],
+    ['watch', 'store', 'discovery', 'health-command'],
     ['wire'],
     ['config', 'protocols'],
     ['jsonrpc', 'reasons', 'errors', 'redact', 'log', 'limits'],
@@ -22,7 +22,7 @@ export const ROOMS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['probes', 'publish', 'budgets'],
     ['rank', 'reach'],
     ['head', 'samples', 'fetchers', 'spread'],
-    ['runtime'],
+    ['runtime', 'version'],
   ],
   'gateway-plugin': [
     ['bin'],
@@ -90,8 +90,8 @@ export const KNOWLEDGE: readonly Knowledge[] = [
     pattern: /(?<![\w.])fetch\(/,
     rooms: [
       ...['health-sidecar/src/probes/', 'health-sidecar/src/runtime.ts'],
-      // The program asks another one of its kind.
-      'gateway-plugin/src/drain-command.ts',
+      // The programs ask others of their kind.
+      ...['gateway-plugin/src/drain-command.ts', 'shared/src/health-command.ts'],
     ],
   },
   { what: 'ioredis', pattern: importsValue('ioredis'), rooms: ['shared/src/store/redis/'] },

@@ -22,8 +22,13 @@ export function binaryOf(wrapper: string, inner: string): string {
 /** The binaries themselves: the commands beside them are wrappers, which pass no signal on. */
 const BINARIES = { bun: ['bun', 'bin', 'bun.exe'], deno: ['deno', 'deno'] } as const;
 
-/** The program of a runtime: this Node, or the repository's bun and deno. */
+/**
+ * The program of a runtime: this Node, or the repository's bun and deno. RPCB_NODE, RPCB_BUN and RPCB_DENO name others,
+ * such as the oldest that the sidecar supports.
+ */
 export function runtimeCommand(runtime: Runtime): string {
+  const other = process.env[`RPCB_${runtime.toUpperCase()}`];
+  if (other !== undefined) return other;
   if (runtime === 'node') return process.execPath;
   const command = inRepo('node_modules', ...BINARIES[runtime]);
   if (!existsSync(command)) throw new Error(`${runtime} is not installed; run pnpm install`);

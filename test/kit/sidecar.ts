@@ -1,4 +1,5 @@
 // Decides: how a test starts the real sidecar program, from its sources, on one of its three runtimes.
+import { dirname } from 'node:path';
 import { configFile, inRepo, ROOT, type Runtime, runtimeCommand } from './paths.ts';
 import { startProcess } from './process.ts';
 import { type Program, programOf } from './program.ts';
@@ -8,6 +9,8 @@ export interface SidecarOptions {
   readonly config: object | string;
   /** Default node. */
   readonly runtime?: Runtime;
+  /** The program and its first arguments; default: the sources on the runtime. */
+  readonly command?: readonly string[];
   /** Default 0. */
   readonly port?: number;
   readonly args?: readonly string[];
@@ -17,21 +20,27 @@ export interface SidecarOptions {
 
 export type Sidecar = Program & { readonly configPath: string };
 
-const LEADING_ARGS = {
-  node: [],
-  bun: [],
-  deno: ['run', '--quiet', '--allow-all', '--node-modules-dir=manual'],
-} as const;
+/** How a runtime starts the sources. On Deno they may do no more than docs/deploy.md lets them. */
+export function sidecarCommand(runtime: Runtime, configPath: string): readonly string[] {
+  const allowed = [
+    '--allow-net',
+    '--allow-env',
+    '--allow-sys=hostname',
+    `--allow-read=${dirname(configPath)}`,
+  ];
+  const leading = ['run', '--quiet', '--no-prompt', '--node-modules-dir=manual', ...allowed];
+  const main = inRepo('packages', 'health-sidecar', 'src', 'main.ts');
+  return [runtimeCommand(runtime), ...(runtime === 'deno' ? leading : []), main];
+}
 
 /** Resolves when it listens; rejects with its output when it ends first. */
 export async function startSidecarProcess(options: SidecarOptions): Promise<Sidecar> {
-  const runtime = options.runtime ?? 'node';
   const configPath = configFile(options.config);
+  const [command = '', ...leading] = options.command ?? sidecarCommand(options.runtime ?? 'node', configPath);
   const started = startProcess({
-    command: runtimeCommand(runtime),
+    command,
     args: [
-      ...LEADING_ARGS[runtime],
-      inRepo('packages', 'health-sidecar', 'src', 'main.ts'),
+      ...leading,
       ...['--config', configPath, '--port', String(options.port ?? 0)],
       ...(options.args ?? []),
     ],

@@ -1,8 +1,8 @@
-// Decides: whether the sidecar's sources run unbuilt, and alike, on Bun, Deno and Node.
+// What the sidecar finds out about nodes is the same on Bun, Deno and Node, from unbuilt sources, and as a binary.
 import { once } from 'node:events';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { decodeRanking } from '../../packages/shared/src/index.ts';
 import { networkKeys } from '../../packages/shared/src/wire/keys.ts';
 import { startAnvil } from '../kit/anvil.ts';
@@ -14,6 +14,8 @@ import { type Program, programOf } from '../kit/program.ts';
 import { startRedis } from '../kit/redis.ts';
 import { createAuthority } from '../kit/redis-tls.ts';
 import { waitFor } from '../kit/wait.ts';
+import { sidecar as startedBy } from '../system/programs.ts';
+import { buildBinary, commandOf, FORMS } from './programs.ts';
 
 const RANKING = networkKeys({ prefix: 'rpcb', clusterId: 'default' }, 'main').ranking;
 const FAULTS = {
@@ -97,93 +99,95 @@ async function rankingIn(redis: Awaited<ReturnType<typeof startRedis>>) {
   return ranking;
 }
 
-describe.each([{ runtime: 'node' }, { runtime: 'bun' }, { runtime: 'deno' }])(
-  'on $runtime',
-  ({ runtime }) => {
-    test(`the sidecar gives a real node and each broken one its reason: ${runtime}`, async () => {
-      const redis = await startRedis();
-      onTestFinished(() => redis.stop());
-      const anvil = await startAnvil({ chainId: 31_337 });
-      onTestFinished(async () => void (await anvil.stop()));
-      const overTls = await startTlsNode('127.0.0.1');
-      const url = `https://127.0.0.1:${overTls.port}`;
-      const nonsense = await Promise.all(
-        NONSENSE.map(async (mode) => ({ id: mode, url: (await fakeNode(mode)).url })),
-      );
-      const faults = await Promise.all(
-        Object.entries(FAULTS).map(async ([id, mode]) => ({ id, url: (await fakeNode(mode)).url })),
-      );
-      const upstreams = [
-        { id: 'anvil', url: anvil.url },
-        { id: 'over-tls', url, tls: overTls.tls },
-        { id: 'unknown-authority', url },
-        { id: 'unreachable', url: `http://127.0.0.1:${await freePort()}/hidden-key-0123` },
-        ...faults,
-        ...nonsense,
-      ];
-      const probe = { interval: 300, timeout: 1000, attempts: 2 };
-      const networks = { main: { probe, upstreams } };
-      const sidecar = await startSidecar(runtime, { redis: { url: redis.url }, networks });
+beforeAll(buildBinary);
 
-      const expected = {
-        ...{ anvil: null, 'over-tls': null, 'unknown-authority': 'unreachable', unreachable: 'unreachable' },
-        ...Object.fromEntries(faults.map(({ id }) => [id, id])),
-        ...Object.fromEntries(NONSENSE.map((mode) => [mode, 'probe_failed'])),
-      };
-      const document = () => rankingIn(redis);
-      await waitFor(
-        async () => {
-          const { upstreams: ranked } = await document();
-          expect(Object.fromEntries(ranked.map(({ id, reason }) => [id, reason]))).toEqual(expected);
-          return true;
-        },
-        { what: 'every reason in the published ranking', timeoutMs: 20_000, everyMs: 50 },
-      );
-      expect(await document()).toMatchObject({ identity: '31337', network: 'main' });
+describe.each(FORMS)('as %s', (form) => {
+  test(`the sidecar gives a real node and each broken one its reason: ${form}`, async () => {
+    const redis = await startRedis();
+    onTestFinished(() => redis.stop());
+    const anvil = await startAnvil({ chainId: 31_337 });
+    onTestFinished(async () => void (await anvil.stop()));
+    const overTls = await startTlsNode('127.0.0.1');
+    const url = `https://127.0.0.1:${overTls.port}`;
+    const nonsense = await Promise.all(
+      NONSENSE.map(async (mode) => ({ id: mode, url: (await fakeNode(mode)).url })),
+    );
+    const faults = await Promise.all(
+      Object.entries(FAULTS).map(async ([id, mode]) => ({ id, url: (await fakeNode(mode)).url })),
+    );
+    const upstreams = [
+      { id: 'anvil', url: anvil.url },
+      { id: 'over-tls', url, tls: overTls.tls },
+      { id: 'unknown-authority', url },
+      { id: 'unreachable', url: `http://127.0.0.1:${await freePort()}/hidden-key-0123` },
+      ...faults,
+      ...nonsense,
+    ];
+    const probe = { interval: 300, timeout: 1000, attempts: 2 };
+    const networks = { main: { probe, upstreams } };
+    const config = configFile({ redis: { url: redis.url }, networks });
+    const sidecar = await startedBy({ config, command: commandOf(form, config) });
 
-      expect(await (await fetch(`${sidecar.url}/health`)).json()).toMatchObject({ status: 'ok' });
-      expect(await sidecar.ready()).toEqual({ statusCode: 200, body: { status: 'ok', problems: [] } });
-      expect((await sidecar.status()).networks[0]).toMatchObject({ state: 'holder', fencedCount: 0 });
-      const metrics = await sidecar.metrics();
-      expect(metrics).toMatch(/probe_duration_seconds_count\{network="main",upstream="anvil"\} \d/);
-      expect(metrics).toContain('upstream_reason{network="main",upstream="http500",reason="probe_failed"} 1');
-      expect((await fetch(`${sidecar.url}/rpc`, { method: 'POST', body: '{}' })).status).toBe(404);
+    const expected = {
+      ...{ anvil: null, 'over-tls': null, 'unknown-authority': 'unreachable', unreachable: 'unreachable' },
+      ...Object.fromEntries(faults.map(({ id }) => [id, id])),
+      ...Object.fromEntries(NONSENSE.map((mode) => [mode, 'probe_failed'])),
+    };
+    const document = () => rankingIn(redis);
+    await waitFor(
+      async () => {
+        const { upstreams: ranked } = await document();
+        expect(Object.fromEntries(ranked.map(({ id, reason }) => [id, reason]))).toEqual(expected);
+        return true;
+      },
+      { what: 'every reason in the published ranking', timeoutMs: 20_000, everyMs: 50 },
+    );
+    expect(await document()).toMatchObject({ identity: '31337', network: 'main' });
 
-      expect(await sidecar.stop()).toEqual({ code: 0, signal: null });
-      expect(
-        await redis.cli('exists', networkKeys({ prefix: 'rpcb', clusterId: 'default' }, 'main').lease),
-      ).toBe(0);
-      expect(sidecar.output).not.toContain('hidden-key-0123');
-    });
+    expect(await (await fetch(`${sidecar.url}/health`)).json()).toMatchObject({ status: 'ok' });
+    expect(await sidecar.ready()).toEqual({ statusCode: 200, body: { status: 'ok', problems: [] } });
+    expect((await sidecar.status()).networks[0]).toMatchObject({ state: 'holder', fencedCount: 0 });
+    const metrics = await sidecar.metrics();
+    expect(metrics).toMatch(/probe_duration_seconds_count\{network="main",upstream="anvil"\} \d/);
+    expect(metrics).toContain('upstream_reason{network="main",upstream="http500",reason="probe_failed"} 1');
+    expect((await fetch(`${sidecar.url}/rpc`, { method: 'POST', body: '{}' })).status).toBe(404);
 
-    test(`each address of a name is asked and verified by the name: ${runtime}`, async () => {
-      const redis = await startRedis();
-      onTestFinished(() => redis.stop());
-      const { port, hosts, tls } = await startTlsNode();
-      const plain = await fakeNode();
-      const networks = {
-        main: {
-          resolve: 'each',
-          probe: { interval: 300, timeout: 1000, attempts: 1 },
-          upstreams: [
-            { id: 'tls', url: `https://localhost:${port}`, tls },
-            { id: 'plain', url: `http://localhost:${plain.port}` },
-          ],
-        },
-      };
-      await startSidecar(runtime, { redis: { url: redis.url }, networks });
-      await waitFor(
-        async () => {
-          const reasons = Object.fromEntries(
-            (await rankingIn(redis)).upstreams.map(({ id, reason }) => [id, reason]),
-          );
-          expect(reasons).toMatchObject({ 'tls@127.0.0.1': null, 'plain@127.0.0.1': null });
-          return true;
-        },
-        { what: 'both to be well', timeoutMs: 20_000, everyMs: 50 },
-      );
-      expect(new Set(hosts)).toEqual(new Set([`localhost:${port}`]));
-      expect(plain.requests[0]?.headers.host).toBe(`localhost:${plain.port}`);
-    });
-  },
-);
+    expect(await sidecar.stop()).toEqual({ code: 0, signal: null });
+    expect(
+      await redis.cli('exists', networkKeys({ prefix: 'rpcb', clusterId: 'default' }, 'main').lease),
+    ).toBe(0);
+    expect(sidecar.output).not.toContain('hidden-key-0123');
+  });
+});
+
+describe.each(['node', 'bun', 'deno'])('on %s', (runtime) => {
+  test(`each address of a name is asked and verified by the name: ${runtime}`, async () => {
+    const redis = await startRedis();
+    onTestFinished(() => redis.stop());
+    const { port, hosts, tls } = await startTlsNode();
+    const plain = await fakeNode();
+    const networks = {
+      main: {
+        resolve: 'each',
+        probe: { interval: 300, timeout: 1000, attempts: 1 },
+        upstreams: [
+          { id: 'tls', url: `https://localhost:${port}`, tls },
+          { id: 'plain', url: `http://localhost:${plain.port}` },
+        ],
+      },
+    };
+    await startSidecar(runtime, { redis: { url: redis.url }, networks });
+    await waitFor(
+      async () => {
+        const reasons = Object.fromEntries(
+          (await rankingIn(redis)).upstreams.map(({ id, reason }) => [id, reason]),
+        );
+        expect(reasons).toMatchObject({ 'tls@127.0.0.1': null, 'plain@127.0.0.1': null });
+        return true;
+      },
+      { what: 'both to be well', timeoutMs: 20_000, everyMs: 50 },
+    );
+    expect(new Set(hosts)).toEqual(new Set([`localhost:${port}`]));
+    expect(plain.requests[0]?.headers.host).toBe(`localhost:${plain.port}`);
+  });
+});

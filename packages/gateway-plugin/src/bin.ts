@@ -4,6 +4,7 @@
 import { randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import {
+  askHealth,
   BalancerError,
   type Config,
   type DrainCommand,
@@ -18,6 +19,7 @@ import { rpcBalancer } from './plugin.ts';
 import type { ClientFacts } from './request.ts';
 
 const USAGE = `usage: rpc-balancer-gateway --config FILE [--port N] [--host H] [--check]
+       rpc-balancer-gateway health --config FILE [--port N] [--host H]
        rpc-balancer-gateway drain|undrain NETWORK UPSTREAM --config FILE [--by NAME] [--reason TEXT]`;
 
 /** nginx and the common cloud balancers keep idle sockets for 60 s; ours must outlast theirs. */
@@ -30,6 +32,9 @@ const EXIT = { ok: 0, forced: 1, badConfig: 2 } as const;
 
 /** An id that is safe in a log line and a header; another one is replaced, not refused. */
 const REQUEST_ID = /^[\w.:@/+=-]{1,128}$/;
+
+/** `health` asks the gateway that runs there instead of being one. */
+const ASKS_HEALTH = process.argv[2] === 'health';
 
 interface Arguments {
   readonly config: string;
@@ -48,6 +53,10 @@ async function main(): Promise<void> {
   };
   if (check) {
     process.stdout.write(`${JSON.stringify(redactConfig(read), null, 2)}\n`);
+  } else if (ASKS_HEALTH) {
+    const problem = await askHealth(config.gateway);
+    process[problem === null ? 'stdout' : 'stderr'].write(`${problem ?? 'ok'}\n`);
+    process.exitCode = problem === null ? EXIT.ok : EXIT.forced;
   } else if (task) {
     const answer = await runDrain({ ...task, config, now: Date.now, random: Math.random });
     process.stdout.write(`${JSON.stringify(answer, null, 2)}\n`);
@@ -89,7 +98,7 @@ function readTask(
   note: { readonly by: string | undefined; readonly reason: string | undefined },
 ): Arguments['task'] {
   if (verb === undefined && note.reason !== undefined) throw misused('--reason goes with drain and undrain');
-  if (verb === undefined) return null;
+  if (verb === undefined || (ASKS_HEALTH && network === undefined)) return null;
   if ((verb !== 'drain' && verb !== 'undrain') || others.length > 0)
     throw misused(`unknown argument "${others[0] ?? verb}"`);
   const command = readDrainCommand({ network, upstream, ...note });
@@ -171,5 +180,6 @@ function followSignals(app: FastifyInstance): void {
 main().catch((error: unknown) => {
   const known = error instanceof BalancerError;
   process.stderr.write(`${known ? error.message : String((error as Error).stack ?? error)}\n`);
-  process.exit(known && error.code === 'RPCB_CONFIG' ? EXIT.badConfig : EXIT.forced);
+  // Container engines know only 0 and 1 of a health command.
+  process.exit(known && error.code === 'RPCB_CONFIG' && !ASKS_HEALTH ? EXIT.badConfig : EXIT.forced);
 });

@@ -7,6 +7,7 @@ import {
   type DrainCommand,
   type ErrorCode,
   type Log,
+  originOf,
 } from '@rpc-balancer/shared';
 import { Drains } from './cluster/drains.ts';
 import type { DrainAnswer } from './observe/admin.ts';
@@ -71,14 +72,14 @@ async function throughStore({ config, verb, command, now, random }: DrainTask): 
 }
 
 async function throughGateway({ config, verb, command }: DrainTask): Promise<DrainAnswer> {
-  const { admin, host, port } = config.gateway;
+  const { admin } = config.gateway;
   if (!admin) {
     throw new BalancerError('RPCB_CONFIG', {
       detail:
         'without redis the running gateway must be asked, and it has no gateway.admin.token; add one and restart it',
     });
   }
-  const origin = `http://${reachable(host)}:${port}`;
+  const origin = originOf(config.gateway);
   const response = await fetch(`${origin}/admin/${verb}`, {
     method: 'POST',
     headers: { authorization: `Bearer ${admin.token}`, 'content-type': 'application/json' },
@@ -95,11 +96,4 @@ async function throughGateway({ config, verb, command }: DrainTask): Promise<Dra
   const { code, message } = (answer ?? {}) as { code?: ErrorCode; message?: string }; // Fastify's form of an error
   const detail = message ?? `the gateway at ${origin} answered HTTP ${response.status}`;
   throw new BalancerError(code === 'RPCB_UNAUTHORIZED' ? code : 'RPCB_CONFIG', { detail });
-}
-
-/** An address to listen at is not always one to connect to. */
-function reachable(host: string): string {
-  if (host === '0.0.0.0') return '127.0.0.1';
-  if (host === '::') return '[::1]';
-  return host.includes(':') ? `[${host}]` : host;
 }

@@ -3,6 +3,7 @@
 // Must not know: probing, leases, Redis commands; `sidecar.ts` starts those.
 import { parseArgs } from 'node:util';
 import {
+  askHealth,
   BalancerError,
   type Config,
   createLiveRedactor,
@@ -26,7 +27,6 @@ import {
   monotonicNow,
   onReloadSignal,
   onStopSignal,
-  packageVersion,
   print,
   printError,
   readFile,
@@ -34,8 +34,15 @@ import {
 } from './runtime.ts';
 import { startSidecar } from './sidecar.ts';
 import { createHandler, listen } from './status.ts';
+import { VERSION } from './version.ts';
 
-const USAGE = 'usage: rpc-balancer-sidecar --config FILE [--port N] [--host H] [--check]\n';
+const USAGE = `usage: rpc-balancer-sidecar --config FILE [--port N] [--host H] [--check]
+       rpc-balancer-sidecar health --config FILE | --port N [--host H]
+`;
+
+/** `health` asks the sidecar that runs there instead of being one. */
+const asksHealth = args[0] === 'health';
+const LOOPBACK = '127.0.0.1';
 
 /** As shells and supervisors read them: 1 it failed or was forced, 2 it was asked for something that cannot be. */
 const EXIT = { done: 0, failed: 1, misused: 2 } as const;
@@ -45,7 +52,8 @@ const FIXED: FixedKeys = { redis: null, gateway: [], sidecar: ['host', 'port', '
 
 function refuse(text: string): never {
   printError(text);
-  return exit(EXIT.misused);
+  // Container engines know only 0 and 1 of a health command.
+  return exit(asksHealth ? EXIT.failed : EXIT.misused);
 }
 
 function readArgs() {
@@ -53,12 +61,11 @@ function readArgs() {
   const boolean = { type: 'boolean' } as const;
   const options = { config: string, port: string, host: string, check: boolean, help: boolean };
   try {
-    const { values } = parseArgs({ args: [...args], options, strict: true });
+    const { values } = parseArgs({ args: args.slice(asksHealth ? 1 : 0), options, strict: true });
     if (values.help) {
       print(USAGE);
       return exit(EXIT.done);
     }
-    if (values.config === undefined) return refuse(`--config is missing\n${USAGE}`);
     const port = values.port === undefined ? undefined : Number(values.port);
     if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
       return refuse(`--port: expected a number from 0 to 65535\n${USAGE}`);
@@ -78,9 +85,23 @@ function readConfig(file: string): Config {
   }
 }
 
+/** Ends with 0 when the sidecar that runs there answers. */
+async function health({ file, host, port }: ReturnType<typeof readArgs>): Promise<never> {
+  const listening = file === undefined ? null : readConfig(file).sidecar;
+  const at = port ?? listening?.port;
+  if (at === undefined) return refuse(`health: --config or --port is missing\n${USAGE}`);
+  const problem = await askHealth({ host: host ?? listening?.host ?? LOOPBACK, port: at });
+  if (problem !== null) return refuse(`${problem}\n`);
+  print('ok\n');
+  return exit(EXIT.done);
+}
+
 async function main(): Promise<void> {
   const options = readArgs();
-  const config = readConfig(options.file);
+  if (asksHealth) return health(options);
+  const { file } = options;
+  if (file === undefined) return refuse(`--config is missing\n${USAGE}`);
+  const config = readConfig(file);
   if (options.check) {
     print(`${JSON.stringify(redactConfig(config), null, 2)}\n`);
     return exit(EXIT.done);
@@ -88,7 +109,7 @@ async function main(): Promise<void> {
   const { redis } = config;
   if (redis === undefined) {
     return refuse(
-      `${options.file}: there is no redis section, and without Redis there is nobody to publish to. One gateway without Redis (embedded mode) needs no sidecar: it probes by itself. For several gateways add redis: { url: … }.\n`,
+      `${file}: there is no redis section, and without Redis there is nobody to publish to. One gateway without Redis (embedded mode) needs no sidecar: it probes by itself. For several gateways add redis: { url: … }.\n`,
     );
   }
   const random = Math.random;
@@ -103,7 +124,7 @@ async function main(): Promise<void> {
     resolver: systemResolver,
   });
   const reloader = startReloader({
-    ...{ file: options.file, config, fixed: FIXED, log },
+    ...{ file, config, fixed: FIXED, log },
     read: readFile,
     parse: (text) => parseConfig(text, { env, readFile }),
     apply(next) {
@@ -123,7 +144,7 @@ async function main(): Promise<void> {
     );
     return null;
   });
-  if (server) log.info({ version: packageVersion(), runtime: runtimeName }, `listening on ${server.url}`);
+  if (server) log.info({ version: VERSION, runtime: runtimeName }, `listening on ${server.url}`);
 
   let stopping = false;
   async function stop(code: number): Promise<void> {

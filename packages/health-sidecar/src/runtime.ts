@@ -43,13 +43,6 @@ export function readFile(path: string): string {
   return readFileSync(path, 'utf8');
 }
 
-/** The version of this package, as published. */
-export function packageVersion(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
-  const version = typeof manifest === 'object' && manifest !== null && 'version' in manifest;
-  return version ? String(manifest.version) : 'unknown';
-}
-
 /** Unique among processes that share a store: a host may run several, and a restart is another process. */
 export function instanceName(random: () => number): string {
   const suffix = Math.floor(random() * 36 ** 4)

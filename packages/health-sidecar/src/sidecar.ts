@@ -4,8 +4,8 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Config, ReloadResult } from '@rpc-balancer/shared';
 import { attend } from './attendance.ts';
 import { emptyStatus, type Runner, type RunnerSettings, runNetwork, type Surroundings } from './runner.ts';
-import { packageVersion } from './runtime.ts';
 import { createMetrics, type Readiness, type SidecarStatus } from './status.ts';
+import { VERSION } from './version.ts';
 
 export interface SidecarOptions extends Surroundings {
   readonly config: Config;
@@ -29,7 +29,6 @@ export function startSidecar(options: SidecarOptions): Sidecar {
   const { store, instance, now, log } = options;
   const leaseTtlMs = options.config.sidecar.leaseTtl;
   const startedAt = now();
-  const version = packageVersion();
   const metrics = createMetrics();
   const attendance = attend({ ...options, lifeMs: leaseTtlMs, onCount: metrics.counted });
   const runners = new Map<string, Runner>();
@@ -76,7 +75,13 @@ export function startSidecar(options: SidecarOptions): Sidecar {
       const networks = Object.entries(config.networks).map(
         ([network, networkConfig]) => runners.get(network)?.status() ?? emptyStatus(network, networkConfig),
       );
-      return { instance, version, startedAt, store: { kind: store.kind, ...store.health() }, networks };
+      return {
+        instance,
+        version: VERSION,
+        startedAt,
+        store: { kind: store.kind, ...store.health() },
+        networks,
+      };
     },
     metrics: () => metrics.text(store.health()),
     ready() {

@@ -30,6 +30,7 @@ export {
   type ErrorCode,
   type ErrorEntry,
 } from './errors.ts';
+export { askHealth, originOf } from './health-command.ts';
 export {
   type Envelope,
   endsAt,
