@@ -1,7 +1,9 @@
 // What the sidecar finds out about nodes is the same on Bun, Deno and Node, from unbuilt sources, and as a binary.
 import { once } from 'node:events';
+import { createServer as createPlainServer } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { gzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { decodeRanking } from '../../packages/shared/src/index.ts';
 import { networkKeys } from '../../packages/shared/src/wire/keys.ts';
@@ -37,6 +39,22 @@ async function fakeNode(mode: Mode = 'ok') {
   const node = await startFakeNode({ mode, chainId: 31_337, head: 0 });
   onTestFinished(() => node.stop());
   return node;
+}
+
+/** What answers with a few kilobytes that unfold to more than any probe reads. */
+async function startSwelling(): Promise<string> {
+  const body = gzipSync(Buffer.alloc(16 * 1024 ** 2, 'a'));
+  const server = createPlainServer((_request, response) => {
+    response.writeHead(200, { 'content-encoding': 'gzip', 'content-length': body.byteLength }).end(body);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  // A TCP server's address is an object; only pipes have texts.
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
 /** A node behind TLS that asks for a client certificate, and whose own is for these addresses and the name localhost. */
@@ -119,6 +137,7 @@ describe.each(FORMS)('as %s', (form) => {
       { id: 'anvil', url: anvil.url },
       { id: 'over-tls', url, tls: overTls.tls },
       { id: 'unknown-authority', url },
+      { id: 'swelling', url: await startSwelling() },
       { id: 'unreachable', url: `http://127.0.0.1:${await freePort()}/hidden-key-0123` },
       ...faults,
       ...nonsense,
@@ -131,7 +150,7 @@ describe.each(FORMS)('as %s', (form) => {
     const expected = {
       ...{ anvil: null, 'over-tls': null, 'unknown-authority': 'unreachable', unreachable: 'unreachable' },
       ...Object.fromEntries(faults.map(({ id }) => [id, id])),
-      ...Object.fromEntries(NONSENSE.map((mode) => [mode, 'probe_failed'])),
+      ...Object.fromEntries([...NONSENSE, 'swelling'].map((id) => [id, 'probe_failed'])),
     };
     const document = () => rankingIn(redis);
     await waitFor(
@@ -146,7 +165,11 @@ describe.each(FORMS)('as %s', (form) => {
 
     expect(await (await fetch(`${sidecar.url}/health`)).json()).toMatchObject({ status: 'ok' });
     expect(await sidecar.ready()).toEqual({ statusCode: 200, body: { status: 'ok', problems: [] } });
-    expect((await sidecar.status()).networks[0]).toMatchObject({ state: 'holder', fencedCount: 0 });
+    const { upstreams: shown, ...network } = (await sidecar.status()).networks[0];
+    expect(network).toMatchObject({ state: 'holder', fencedCount: 0 });
+    // Deno unfolds nothing that was not asked for; the others stop reading in time.
+    const swelling = shown.find(({ id }: { readonly id: string }) => id === 'swelling');
+    expect(swelling.detail).toMatch(form === 'deno' ? /without a JSON-RPC answer/ : /more than \d+ bytes/);
     const metrics = await sidecar.metrics();
     expect(metrics).toMatch(/probe_duration_seconds_count\{network="main",upstream="anvil"\} \d/);
     expect(metrics).toContain('upstream_reason{network="main",upstream="http500",reason="probe_failed"} 1');

@@ -102,6 +102,8 @@ function asQuery(queries: readonly string[]): string {
 
 /** The body, or null when there is more of it than we read: the rest is given up unread. */
 export async function readText(response: Response, bytesMax: number): Promise<string | null> {
+  // Piece by piece costs time and memory; what cannot be too long is read at once.
+  if (isSmall(response.headers, bytesMax)) return response.text();
   const decoder = new TextDecoder();
   let text = '';
   let bytes = 0;
@@ -111,4 +113,10 @@ export async function readText(response: Response, bytesMax: number): Promise<st
     text += decoder.decode(chunk, { stream: true });
   }
   return text + decoder.decode();
+}
+
+/** A length is that of the body only where the body is not compressed. */
+function isSmall(headers: Headers, bytesMax: number): boolean {
+  const told = headers.get('content-length');
+  return told !== null && Number(told) <= bytesMax && !headers.has('content-encoding');
 }
