@@ -21,6 +21,9 @@ const WINDOW_MS = Number(process.env.BENCH_WINDOW_MS ?? 20_000);
 const LISTENERS = 100;
 const READS_PER_S = 500;
 
+/** As in Dockerfile.bun: without it Bun lets garbage grow with the machine's memory. */
+const ENV = { BUN_JSC_forceRAMSize: '536870912' };
+
 const TARGET_CORES = 0.5;
 const TARGET_MIB = 300;
 
@@ -82,7 +85,7 @@ async function withSidecar(
   config: object,
   use: (sidecar: Sidecar) => Promise<void>,
 ): Promise<void> {
-  const sidecar = await startSidecarProcess({ config, runtime });
+  const sidecar = await startSidecarProcess({ config, runtime, env: ENV });
   try {
     await waitFor(async () => sumOf(await sidecar.metrics(), 'published_total') >= NETWORKS, {
       ...{ what: 'every network to be published', timeoutMs: 60_000, everyMs: 500 },

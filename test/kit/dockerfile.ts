@@ -88,7 +88,7 @@ async function step(
   if (word === 'ENTRYPOINT') return { ...image, entrypoint: JSON.parse(rest) };
   if (word === 'CMD') return { ...image, cmd: JSON.parse(rest) };
   if (word === 'HEALTHCHECK') return { ...image, health: JSON.parse(rest.slice(rest.indexOf('CMD ') + 4)) };
-  if (word === 'EXPOSE') return image;
+  if (word === 'EXPOSE' || word === 'ENV') return image;
   if (word === 'RUN') await promisify(execFile)('sh', ['-c', rest], { cwd: here, env });
   else if (word === 'COPY') copy(image, rest, built);
   else throw new Error(`${word} cannot be carried out here`);

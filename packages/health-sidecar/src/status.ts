@@ -111,13 +111,34 @@ export function createMetrics() {
   const upstreamGauges = [upstreamHead, lag, score, load, used, throttled, left];
   const told = new Map<string, Ranking>();
 
-  function forget(network: string): void {
-    for (const one of networkGauges) one.remove({ network });
-    for (const { id: upstream, reason } of told.get(network)?.upstreams ?? []) {
-      for (const one of upstreamGauges) one.remove({ network, upstream });
-      if (reason !== null) reasons.remove({ network, upstream, reason });
+  /** Once for each page and not with each ranking: taking values out of a large table costs more than a round of probes. */
+  function describe(): void {
+    for (const one of [...networkGauges, ...upstreamGauges, reasons]) one.reset();
+    for (const ranking of told.values()) describeRanking(ranking);
+  }
+
+  function describeRanking(ranking: Ranking): void {
+    const { network } = ranking;
+    const set = (one: Gauge, labels: Record<string, string>, value: number | null | undefined) => {
+      if (value !== null && value !== undefined) one.set(labels, value);
+    };
+    set(epoch, { network }, ranking.epoch);
+    set(seq, { network }, ranking.seq);
+    set(head, { network }, ranking.head?.number);
+    set(agreedAt, { network }, ranking.head && ranking.head.agreedAt / 1000);
+    set(finalized, { network }, ranking.finalized);
+    set(interval, { network }, ranking.blockIntervalMs && ranking.blockIntervalMs / 1000);
+    for (const ranked of ranking.upstreams) {
+      const labels = { network, upstream: ranked.id };
+      set(upstreamHead, labels, ranked.head?.number);
+      set(lag, labels, ranked.lagBlocks);
+      set(score, labels, ranked.score);
+      set(load, labels, ranked.load);
+      set(used, labels, ranked.budget?.attempts);
+      set(throttled, labels, ranked.budget?.throttled);
+      set(left, labels, ranked.budget?.left);
+      if (ranked.reason !== null) reasons.set({ ...labels, reason: ranked.reason }, 1);
     }
-    told.delete(network);
   }
 
   return {
@@ -129,40 +150,19 @@ export function createMetrics() {
       loadFailures.inc({ network, upstream });
     },
     published(network: string, ranking: Ranking): void {
-      forget(network);
       told.set(network, ranking);
       published.inc({ network });
-      const set = (one: Gauge, labels: Record<string, string>, value: number | null | undefined) => {
-        if (value !== null && value !== undefined) one.set(labels, value);
-      };
-      set(epoch, { network }, ranking.epoch);
-      set(seq, { network }, ranking.seq);
-      set(head, { network }, ranking.head?.number);
-      set(agreedAt, { network }, ranking.head && ranking.head.agreedAt / 1000);
-      set(finalized, { network }, ranking.finalized);
-      set(interval, { network }, ranking.blockIntervalMs && ranking.blockIntervalMs / 1000);
-      for (const ranked of ranking.upstreams) {
-        const labels = { network, upstream: ranked.id };
-        set(upstreamHead, labels, ranked.head?.number);
-        set(lag, labels, ranked.lagBlocks);
-        set(score, labels, ranked.score);
-        set(load, labels, ranked.load);
-        set(used, labels, ranked.budget?.attempts);
-        set(throttled, labels, ranked.budget?.throttled);
-        set(left, labels, ranked.budget?.left);
-        if (ranked.reason !== null) reasons.set({ ...labels, reason: ranked.reason }, 1);
-      }
     },
     leased(network: string, lease: Lease | null): void {
       held.set({ network }, lease === null ? 0 : 1);
-      if (lease === null) forget(network);
+      if (lease === null) told.delete(network);
     },
     counted(count: number): void {
       sidecars.set(count);
     },
     /** Nothing is told any more of a network that this process has left. */
     removed(network: string): void {
-      forget(network);
+      told.delete(network);
       held.remove({ network });
     },
     reloaded(result: string): void {
@@ -172,6 +172,7 @@ export function createMetrics() {
       fenced.inc({ network });
     },
     async text(store: StoreHealth): Promise<string> {
+      describe();
       connected.set(store.connected ? 1 : 0);
       evictionRisk.set(store.evictionRisk === null ? 0 : 1);
       return registry.metrics();
