@@ -67,7 +67,12 @@ for (let round = 0; round < ROUNDS; round++) {
   const now = NOW + round * 2000 + random();
   for (const { id } of upstreams)
     windows.set(id, addSample(windows.get(id) ?? emptyWindow, sampleAt(now, round)));
+  const loads = new Map([['a.1', random() * 10 ** (random() * 8 - 4)]]);
+  const attempts = Math.floor(random() * 1e9);
+  const nothing = { retryAt: null, left: null, limit: null, resetAt: null };
+  const budgets = new Map([['d', { attempts, throttled: round, ...nothing, resetAt: now }]]);
   past = rank({
+    ...{ loads, budgets },
     ...{ network: 'main', config, upstreams, windows, past, now },
     ...{
       configHash: configHash(config),
