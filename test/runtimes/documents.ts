@@ -41,6 +41,11 @@ const config = networks.main;
 if (!config) throw new Error('the text above has it');
 const upstreams = config.upstreams.map((upstream) => ({ ...upstream, voter: upstream.id }));
 
+/** Without powers of fractions: their last digit differs between versions of V8. */
+function ofAnySize(): number {
+  return random() * Number(`1e${Math.floor(random() * 9) - 4}`);
+}
+
 /** Fractions of every size, nulls, heads that stand, jump and lie. */
 function sampleAt(sampledAt: number, round: number): Sample {
   const failure = FAILURES[Math.floor(random() * FAILURES.length * 4)];
@@ -49,7 +54,7 @@ function sampleAt(sampledAt: number, round: number): Sample {
   return {
     failure: null,
     sampledAt,
-    latencyMs: random() * 10 ** (random() * 8 - 4),
+    latencyMs: ofAnySize(),
     identity: random() < 0.9 ? '1' : null,
     syncing: random() < 0.05,
     head: {
@@ -67,7 +72,7 @@ for (let round = 0; round < ROUNDS; round++) {
   const now = NOW + round * 2000 + random();
   for (const { id } of upstreams)
     windows.set(id, addSample(windows.get(id) ?? emptyWindow, sampleAt(now, round)));
-  const loads = new Map([['a.1', random() * 10 ** (random() * 8 - 4)]]);
+  const loads = new Map([['a.1', ofAnySize()]]);
   const attempts = Math.floor(random() * 1e9);
   const nothing = { retryAt: null, left: null, limit: null, resetAt: null };
   const budgets = new Map([['d', { attempts, throttled: round, ...nothing, resetAt: now }]]);

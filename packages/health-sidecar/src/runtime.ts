@@ -98,6 +98,10 @@ export async function createFetcher(tls: Tls = {}, addresses: readonly string[] 
   return createNodeFetcher(tls, addresses);
 }
 
+function hasOwn({ ca, cert, key }: Tls): boolean {
+  return [ca, cert, key].some((text) => text !== undefined);
+}
+
 function createBunFetcher(tls: Tls, address: string | undefined): Fetcher {
   return {
     fetch(given, init) {
@@ -110,8 +114,9 @@ function createBunFetcher(tls: Tls, address: string | undefined): Fetcher {
         ...init,
         headers,
         redirect: 'manual',
-        // Bun keeps sockets for the whole process: one to a name would stay at an address that the name has lost.
-        keepalive: isIP(url.hostname.replace(/^\[|\]$/g, '')) !== 0,
+        // Bun keeps sockets for the whole process: one to a name would stay at an address that the name has lost, and
+        // one with certificates serves an upstream without them at the same address (seen in 1.3.0).
+        keepalive: !hasOwn(tls) && isIP(url.hostname.replace(/^\[|\]$/g, '')) !== 0,
         ...(Object.keys(own).length > 0 && { tls: own }),
       });
     },
