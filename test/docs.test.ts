@@ -247,6 +247,7 @@ async function sidecarMetrics(): Promise<Map<string, Described>> {
   metrics.probed('n', 'u', null, 1);
   metrics.probed('n', 'u', 'unreachable', 1);
   metrics.loadFailed('n', 'u');
+  metrics.pushed('n', 'u');
   metrics.fenced('n');
   metrics.reloaded('applied');
   metrics.leased('n', { network: 'n', holder: 'h', epoch: 1 });

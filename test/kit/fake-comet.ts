@@ -2,17 +2,21 @@
 // Must not know: anything of ours.
 import fastify from 'fastify';
 import { type ChainOptions, createChain, type FakeChain } from './fake-chain.ts';
+import { COMET_PUSHES, type FakeSockets, type PushMode, serveSockets } from './fake-sockets.ts';
 
 export interface FakeCometOptions extends ChainOptions {
   /** Its chain id. */
   readonly network?: string;
   /** What something in front of it lets through. */
   readonly verbs?: readonly ('GET' | 'POST')[];
+  /** Default `off`. */
+  readonly pushMode?: PushMode;
 }
 
 export interface FakeComet {
   readonly url: string;
   readonly chain: FakeChain;
+  readonly webSockets: FakeSockets;
   /** What it says that it is. */
   network: string;
   catchingUp: boolean;
@@ -28,8 +32,12 @@ export async function startFakeComet(options: FakeCometOptions = {}): Promise<Fa
   const chain = createChain(options);
   const asked: string[] = [];
   const app = fastify();
+  const webSockets = serveSockets(app.server, chain, {
+    pushes: COMET_PUSHES,
+    mode: options.pushMode ?? 'off',
+  });
   const node = {
-    ...{ chain, network, asked, catchingUp: false, result: undefined as unknown, url: '' },
+    ...{ chain, network, asked, webSockets, catchingUp: false, result: undefined as unknown, url: '' },
     stop: () => app.close(),
   };
 

@@ -4,9 +4,11 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { createChain, type FakeChain } from './fake-chain.ts';
+import { isFault } from './fake-faults.ts';
 import { type FakeCall, PROBE_METHODS } from './fake-methods.ts';
 import type { FakeNodeOptions, Mode, NodeScript, RecordedRequest } from './fake-script.ts';
 import { serve } from './fake-serve.ts';
+import { EVM_PUSHES, type FakeSockets, type Pushes, type PushMode, serveSockets } from './fake-sockets.ts';
 import type { Streamed } from './fake-stream.ts';
 
 export { balanceOf } from './fake-chain.ts';
@@ -57,6 +59,9 @@ export class FakeNode implements NodeScript {
   readonly #host: string;
   #port: number;
   #server: Server | null = null;
+  readonly #pushes: Pushes;
+  #pushMode: PushMode;
+  #webSockets: FakeSockets | null = null;
   #requestCount = 0;
   readonly #methodCounts = new Map<string, number>();
   readonly #open = new Set<Socket>();
@@ -75,6 +80,8 @@ export class FakeNode implements NodeScript {
     this.#lieBy = options.lieBy ?? 1_000_000;
     this.#host = options.host ?? '127.0.0.1';
     this.#port = options.port ?? 0;
+    this.#pushes = options.pushes ?? EVM_PUSHES;
+    this.#pushMode = options.pushMode ?? 'off';
     this.mode = options.mode ?? 'ok';
   }
 
@@ -102,6 +109,18 @@ export class FakeNode implements NodeScript {
   set lieBy(blocks: number) {
     this.#lieBy = blocks;
     if (this.#mode === 'lie') this.chain.lieBy = blocks;
+  }
+  /** Of the present server; a restart begins with new ones. */
+  get webSockets(): FakeSockets {
+    if (this.#webSockets === null) throw new Error('the node was never started');
+    return this.#webSockets;
+  }
+  get pushMode(): PushMode {
+    return this.#pushMode;
+  }
+  set pushMode(mode: PushMode) {
+    this.#pushMode = mode;
+    this.webSockets.mode = mode;
   }
   get chainId(): number {
     return this.chain.chainId;
@@ -181,6 +200,11 @@ export class FakeNode implements NodeScript {
         this.inFlight--;
       });
       serve(this, request, response).catch((error: Error) => response.destroy(error));
+    });
+    this.#webSockets = serveSockets(server, this.chain, {
+      pushes: this.#pushes,
+      mode: this.#pushMode,
+      isWell: () => !isFault(this.mode),
     });
     server.on('connection', (socket: Socket) => {
       this.sockets++;

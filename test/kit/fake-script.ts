@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { ChainOptions } from './fake-chain.ts';
 import type { Fault } from './fake-faults.ts';
 import type { FakeCall, Reply } from './fake-methods.ts';
+import type { Pushes, PushMode } from './fake-sockets.ts';
 
 /**
  * `late` waits `lateMs`; `frozen`: the head stands still; `lie`: it claims `lieBy` blocks more; `cut`: half a body,
@@ -64,4 +65,8 @@ export interface FakeNodeOptions extends ChainOptions, Partial<NodeScript> {
   readonly host?: string;
   readonly port?: number;
   readonly syncing?: unknown;
+  /** How it tells of heads over WebSocket, if asked; default as Ethereum does. */
+  readonly pushes?: Pushes;
+  /** Default `off`: many nodes have no WebSocket where their HTTP is. */
+  readonly pushMode?: PushMode;
 }

@@ -9,6 +9,7 @@ import {
   type Override,
   startFakeNode,
 } from './fake-node.ts';
+import { SUBSTRATE_PUSHES } from './fake-sockets.ts';
 
 export interface SubstrateScript {
   /** The hash of its block 0 is made of it. */
@@ -36,6 +37,7 @@ export async function startFakeSubstrate(
     answer: options.answer,
   };
   const node = await startFakeNode({
+    pushes: SUBSTRATE_PUSHES,
     ...options,
     answer: (call) => script.answer?.(call) ?? answerOf(node, script, call),
   });

@@ -1,4 +1,5 @@
-// THE CONTROL PATH of one network, while its lease is held: probe -> rank -> publish, and again.
+// THE CONTROL PATH of one network, while its lease is held: probe -> rank -> publish, and again; a new head that an upstream
+// tells of by itself is ranked and published at once.
 // Must not know: how a lease is won or kept, metrics, HTTP serving.
 import { setTimeout as pause } from 'node:timers/promises';
 import type {
@@ -13,12 +14,12 @@ import type {
   Store,
 } from '@rpc-balancer/shared';
 import { createBudgets } from './budgets.ts';
-import { createLoads } from './probes/loads.ts';
+import { createLoads, type Loads } from './probes/loads.ts';
 import { jittered, paced } from './probes/pace.ts';
-import { createProber, type Round } from './probes/prober.ts';
+import { createProber, type Prober, type Round } from './probes/prober.ts';
 import { PROTOCOLS } from './probes/protocols.ts';
 import { lastRanking, publish } from './publish.ts';
-import { rank } from './rank.ts';
+import { type RankInput, rank } from './rank.ts';
 import { reachedOf } from './reach.ts';
 import type { Fetcher } from './runtime.ts';
 import type { Sample } from './samples.ts';
@@ -40,6 +41,7 @@ export interface CycleOptions {
   readonly onSample: (upstream: string, sample: Sample, durationMs: number) => void;
   /** @param problem why there is no load; null for a good one */
   readonly onLoad: (upstream: string, problem: string | null) => void;
+  readonly onPushed: (upstream: string, at: number) => void;
   readonly onPublished: (ranking: Ranking) => void;
 }
 
@@ -57,6 +59,9 @@ export interface Tenure {
 
 /** `over`: the tenure ended. `fenced`: the store refused us. `hand_over`: another sidecar may see more than we do. */
 export type CycleEnd = 'over' | 'fenced' | 'hand_over';
+
+/** What a ranking is made of. */
+type Known = Pick<RankInput, 'upstreams' | 'settled'> & { readonly prober: Prober; readonly loads: Loads };
 
 /** How long those may take that are not waited for, after those that are. */
 const GRACE_MS = 50;
@@ -77,56 +82,81 @@ export function createCycle(options: CycleOptions): (tenure: Tenure) => Promise<
     options.onSample(upstream, sample, durationMs);
   };
   let last: RankingDraft | null = null;
+  let isAlone = false; // It was found that nobody else can look, so what we see is said.
 
-  return async function cycle({ lease, isHeld, signal, hasHeir, nextSeq }) {
+  /** Ranks and publishes what is known now; gives why the tenure has to end, or null. */
+  async function tell(
+    { lease, isHeld, hasHeir, nextSeq }: Tenure,
+    { prober, loads, ...known }: Known,
+  ): Promise<CycleEnd | null> {
+    if (!isHeld()) return 'over';
+    const freshSince = now() - freshMs;
+    const draft = rank({
+      ...{ network, config, configHash, publisher, past: last },
+      ...known,
+      windows: prober.windows,
+      loads: loads.since(freshSince),
+      budgets: budgets.of(known.upstreams.map(({ id }) => id)),
+      now: now(),
+      freshSince,
+    });
+    const reached = reachedOf(draft.upstreams, prober);
+    if (reached === 'none' && (await hasHeir())) return 'hand_over';
+    if (reached === 'unknown' && !isAlone) return null;
+    isAlone = reached !== 'some';
+    if (!isHeld()) return 'over';
+    logChanges(options, last, draft);
+    last = draft;
+    const result = await publish(options, lease, { ...draft, epoch: lease.epoch, seq: nextSeq() });
+    return result === 'fenced' ? 'fenced' : null;
+  }
+
+  return async function cycle(tenure) {
+    const { isHeld, signal } = tenure;
     const ending = new AbortController();
     const ended = AbortSignal.any([signal, ending.signal]);
-    const rest = (ms: number) => pause(Math.max(0, ms), undefined, { signal: ended }).catch(() => {});
+    const rest = (ms: number, until = ended) =>
+      pause(Math.max(0, ms), undefined, { signal: until }).catch(() => {});
     const { fetcherOf } = budgets;
     const prober = createProber({ ...options, probe, fetcherOf, onSample, signal: ended, pause: rest });
     const loads = createLoads({ ...options, intervalMs: options.probe.interval, signal: ended });
+    let upstreams = names.upstreams();
+    let settled = false;
+    const tellNow = () => tell(tenure, { upstreams, settled, prober, loads });
+
+    /** Whenever an upstream tells of a new head by itself, until there is something else to do. */
+    async function tellHeadsUntil(other: Promise<void>): Promise<CycleEnd | null> {
+      let isDue = false;
+      void other.then(() => {
+        isDue = true;
+      });
+      while (!isDue && (await prober.hearsBefore(other))) {
+        const end = await tellNow();
+        if (end !== null) return end;
+      }
+      return null;
+    }
+
     try {
       last = (await lastRanking(options)) ?? last;
+      settled = last !== null;
+      isAlone = false;
       await Promise.race([names.refresh(now()), rest(periodMs)]);
-      let settled = last !== null;
-      let isAlone = false; // It was found that nobody else can look, so what we see is said.
       while (isHeld()) {
         const endsAt = now() + jittered(periodMs, random);
         void names.refresh(now());
-        const upstreams = names.upstreams();
+        upstreams = names.upstreams();
         const round = prober.start(upstreams);
         loads.start(upstreams);
         budgets.refresh();
         do {
-          await untilAnswered(round, settled, () => rest(endsAt - now()), rest);
-          if (!isHeld()) return 'over';
+          const early = await tellHeadsUntil(untilAnswered(round, settled, () => rest(endsAt - now()), rest));
           settled ||= round.isWhole() || now() >= endsAt;
-          const { windows } = prober;
-          const times = { now: now(), freshSince: now() - freshMs };
-          const draft = rank({
-            network,
-            config,
-            upstreams,
-            configHash,
-            publisher,
-            windows,
-            loads: loads.since(times.freshSince),
-            budgets: budgets.of(upstreams.map(({ id }) => id)),
-            past: last,
-            settled,
-            ...times,
-          });
-          const reached = reachedOf(draft.upstreams, prober);
-          if (reached === 'none' && (await hasHeir())) return 'hand_over';
-          if (reached === 'unknown' && !isAlone) continue;
-          isAlone = reached !== 'some';
-          if (!isHeld()) return 'over';
-          logChanges(options, last, draft);
-          last = draft;
-          const result = await publish(options, lease, { ...draft, epoch: lease.epoch, seq: nextSeq() });
-          if (result === 'fenced') return 'fenced';
+          const end = early ?? (await tellNow());
+          if (end !== null) return end;
         } while (!settled);
-        await rest(endsAt - now());
+        const end = await tellHeadsUntil(rest(endsAt - now()));
+        if (end !== null) return end;
       }
       return 'over';
     } finally {

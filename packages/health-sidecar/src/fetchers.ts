@@ -1,6 +1,6 @@
 // Decides: which connections of the probes belong to which upstream, and when those to a former address are closed.
 // Must not know: what is asked over them.
-import type { LocatedUpstream } from '@rpc-balancer/shared';
+import { endpointOf, type LocatedUpstream } from '@rpc-balancer/shared';
 import { createFetcher, type Fetcher } from './runtime.ts';
 
 interface Kept {
@@ -19,8 +19,13 @@ export function createFetchers() {
     );
   }
   return {
-    of({ id, tls, addresses }: LocatedUpstream): Promise<Fetcher> {
-      const own = kept.get(id) ?? { addresses: inOrder(addresses), fetcher: createFetcher(tls, addresses) };
+    of(upstream: LocatedUpstream): Promise<Fetcher> {
+      const { id, tls, addresses } = upstream;
+      const { hostname: host } = new URL(endpointOf(upstream).origin);
+      const own = kept.get(id) ?? {
+        addresses: inOrder(addresses),
+        fetcher: createFetcher(tls, { host, addresses }),
+      };
       kept.set(id, own);
       return own.fetcher;
     },

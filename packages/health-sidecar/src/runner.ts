@@ -61,6 +61,8 @@ export function runNetwork(options: RunnerOptions): Runner {
   const details = new Map<string, string>();
   const facts = new Map<string, NodeFacts>();
   const loadDetails = new Map<string, string>();
+  /** When each upstream told of a head by itself. */
+  const pushedAt = new Map<string, number>();
   let present = begin(options);
   let lease: Lease | null = null;
   let ranking: Ranking | null = null;
@@ -79,6 +81,7 @@ export function runNetwork(options: RunnerOptions): Runner {
       fetcherOf: fetchers.of,
       onSample,
       onLoad,
+      onPushed,
       onPublished,
     });
     return { config, names, fetchers, cycle, over: new AbortController() };
@@ -118,10 +121,15 @@ export function runNetwork(options: RunnerOptions): Runner {
     }
   }
 
+  function onPushed(upstream: string, at: number): void {
+    pushedAt.set(upstream, at);
+    metrics.pushed(network, upstream);
+  }
+
   function onPublished(published: Ranking): void {
     ranking = published;
     const ids = new Set(published.upstreams.map(({ id }) => id));
-    for (const told of [details, loadDetails, facts])
+    for (const told of [details, loadDetails, facts, pushedAt])
       for (const id of told.keys()) if (!ids.has(id)) told.delete(id);
     publishedCount++;
     metrics.published(network, published);
@@ -151,7 +159,7 @@ export function runNetwork(options: RunnerOptions): Runner {
       epoch: lease?.epoch ?? null,
       publishedCount,
       fencedCount,
-      ...(ranking && shownOf(ranking, { details, loadDetails, facts })),
+      ...(ranking && shownOf(ranking, { details, loadDetails, facts, pushedAt })),
     }),
     reconfigure(next) {
       const { over, names, fetchers } = present;
@@ -192,11 +200,12 @@ interface Known {
   readonly details: ReadonlyMap<string, string>;
   readonly loadDetails: ReadonlyMap<string, string>;
   readonly facts: ReadonlyMap<string, NodeFacts>;
+  readonly pushedAt: ReadonlyMap<string, number>;
 }
 
 function shownOf(
   { seq, identity, head, finalized, blockIntervalMs, generatedAt, upstreams }: Ranking,
-  { details, loadDetails, facts }: Known,
+  { details, loadDetails, facts, pushedAt }: Known,
 ): Partial<NetworkStatus> {
   return {
     seq,
@@ -209,6 +218,7 @@ function shownOf(
       ...shown,
       restartedAt,
       facts: facts.get(shown.id) ?? null,
+      pushedAt: pushedAt.get(shown.id) ?? null,
       headNumber: head?.number ?? null,
       detail: details.get(shown.id) ?? null,
       loadDetail: loadDetails.get(shown.id) ?? null,

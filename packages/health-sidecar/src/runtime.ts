@@ -1,5 +1,6 @@
-// Decides: everything that differs between Bun, Deno and Node: environment, files, signals, exit, TLS of fetch.
+// Decides: everything that differs between Bun, Deno and Node: environment, files, signals, exit, TLS of fetch and of WebSocket.
 // Must not know: what any of it is used for.
+import { lookup } from 'node:dns';
 import { readFileSync } from 'node:fs';
 import { isIP, type LookupFunction } from 'node:net';
 import { hostname } from 'node:os';
@@ -20,9 +21,18 @@ export interface FetchInit {
   readonly signal: AbortSignal;
 }
 
-/** Web-standard fetch that follows no redirect, with connections of its own. */
+/** Where the host in the URLs is; it stays what is asked for and verified. */
+export interface Place {
+  readonly host: string;
+  /** Empty where they are not known. */
+  readonly addresses: readonly string[];
+}
+
+/** Web-standard fetch that follows no redirect, and WebSocket, with connections of its own. */
 export interface Fetcher {
   fetch(url: string, init: FetchInit): Promise<Response>;
+  /** A message beyond {@link SOCKET_MESSAGE_BYTES_MAX} ends it where the runtime can be told so. */
+  socket(url: string, headers: Readonly<Record<string, string>>): WebSocket;
   /** Closes the connections. */
   close(): Promise<void>;
 }
@@ -31,6 +41,12 @@ export interface Fetcher {
 interface DenoRuntime {
   createHttpClient(options: { caCerts?: string[]; cert?: string; key?: string }): { close(): void };
 }
+
+/** What Bun and Deno take besides the URL. */
+type SocketClass = new (url: string, options: Readonly<Record<string, unknown>>) => WebSocket;
+
+/** The header of a block is smaller by far. */
+const SOCKET_MESSAGE_BYTES_MAX = 1_048_576;
 
 export type RuntimeName = 'bun' | 'deno' | 'node';
 
@@ -85,40 +101,51 @@ export function onReloadSignal(listener: () => void): void {
   process.on('SIGHUP', listener);
 }
 
-/**
- * @param tls certificates of one upstream; verification stays on in any case
- * @param addresses where the host in the URLs is, as far as that is known; it stays what is asked for and verified
- */
-export async function createFetcher(tls: Tls = {}, addresses: readonly string[] = []): Promise<Fetcher> {
+/** @param tls certificates of one upstream; verification stays on in any case */
+export async function createFetcher(tls: Tls = {}, place: Place = NO_PLACE): Promise<Fetcher> {
   // Bun and Deno choose among several addresses by themselves, as the system resolves the name.
-  const only = addresses.length === 1 ? addresses[0] : undefined;
-  if (runtimeName === 'bun') return createBunFetcher(tls, only);
+  const only = place.addresses.length === 1 ? place.addresses[0] : undefined;
+  if (runtimeName === 'bun') return createBunFetcher(tls, place.host, only);
   // Deno's own client connects to an address of our choice only without TLS; undici does it there as on Node.
   if (runtimeName === 'deno' && only === undefined) return createDenoFetcher(tls);
-  return createNodeFetcher(tls, addresses);
+  return createNodeFetcher(tls, place);
 }
 
 function hasOwn({ ca, cert, key }: Tls): boolean {
   return [ca, cert, key].some((text) => text !== undefined);
 }
 
-function createBunFetcher(tls: Tls, address: string | undefined): Fetcher {
+const NO_PLACE: Place = { host: '', addresses: [] };
+
+function createBunFetcher(tls: Tls, placed: string, address: string | undefined): Fetcher {
+  /** The URL to connect to, the headers that name what is meant, and how TLS verifies it. */
+  function aim(given: string, headers: Readonly<Record<string, string>>) {
+    const url = new URL(given);
+    const { host, hostname: serverName } = url;
+    const isMoved = address !== undefined && serverName === placed;
+    if (isMoved) url.hostname = isIP(address) === 6 ? `[${address}]` : address;
+    const own = { ...tls, ...(isMoved && { serverName }) };
+    return {
+      url,
+      headers: isMoved ? { ...headers, host } : headers,
+      ...(Object.keys(own).length > 0 && { tls: own }),
+    };
+  }
   return {
     fetch(given, init) {
-      const url = new URL(given);
-      const { host, hostname: serverName } = url;
-      const headers = address === undefined ? init.headers : { ...init.headers, host };
-      if (address !== undefined) url.hostname = isIP(address) === 6 ? `[${address}]` : address;
-      const own = { ...tls, ...(address !== undefined && { serverName }) };
+      const { url, ...aimed } = aim(given, init.headers);
       return fetch(url, {
         ...init,
-        headers,
+        ...aimed,
         redirect: 'manual',
         // Bun keeps sockets for the whole process: one to a name would stay at an address that the name has lost, and
         // one with certificates serves an upstream without them at the same address (seen in 1.3.0).
         keepalive: !hasOwn(tls) && isIP(url.hostname.replace(/^\[|\]$/g, '')) !== 0,
-        ...(Object.keys(own).length > 0 && { tls: own }),
       });
+    },
+    socket(given, headers) {
+      const { url, ...aimed } = aim(given, headers);
+      return new (WebSocket as SocketClass)(url.href, aimed); // Bun documents these options.
     },
     close: async () => {},
   };
@@ -133,19 +160,21 @@ function createDenoFetcher({ ca, cert, key }: Tls): Fetcher {
   });
   return {
     fetch: (url, init) => fetch(url, { ...init, redirect: 'manual', ...{ client } }),
+    socket: (url, headers) => new (WebSocket as SocketClass)(url, { headers, client }), // Deno documents these options.
     close: async () => client.close(),
   };
 }
 
-/** undici's own fetch: the global one belongs to another copy of undici and may refuse a foreign dispatcher. */
-async function createNodeFetcher({ ca, cert, key }: Tls, addresses: readonly string[]): Promise<Fetcher> {
+/** undici's own fetch and WebSocket: the global ones belong to another copy of undici and may refuse a foreign dispatcher. */
+async function createNodeFetcher({ ca, cert, key }: Tls, place: Place): Promise<Fetcher> {
   const undici = await import('undici');
   const dispatcher = new undici.Agent({
     connect: {
       ...(ca !== undefined && { ca }),
       ...(cert !== undefined && { cert, key }),
-      ...(addresses.length > 0 && { lookup: lookupIn(addresses) }),
+      ...(place.addresses.length > 0 && { lookup: lookupIn(place) }),
     },
+    webSocket: { maxPayloadSize: SOCKET_MESSAGE_BYTES_MAX },
   });
   return {
     fetch: async (url, init) => {
@@ -153,14 +182,17 @@ async function createNodeFetcher({ ca, cert, key }: Tls, addresses: readonly str
       // Both are the web-standard class; only the two packages' names for it differ.
       return response as unknown as Response;
     },
+    // As above.
+    socket: (url, headers) => new undici.WebSocket(url, { headers, dispatcher }) as unknown as WebSocket,
     close: () => dispatcher.close(),
   };
 }
 
-function lookupIn(addresses: readonly string[]): LookupFunction {
+function lookupIn({ host, addresses }: Place): LookupFunction {
   const found = addresses.map((address) => ({ address, family: isIP(address) }));
-  return (_name, { all }, done) => {
-    if (all) done(null, found);
+  return (name, options, done) => {
+    if (name !== host) lookup(name, options, done);
+    else if (options.all) done(null, found);
     else done(null, found[0]?.address ?? '', found[0]?.family);
   };
 }

@@ -1,6 +1,7 @@
 // Decides: whether a window remembers, forgets and counts its samples rightly.
 import { describe, expect, test } from 'vitest';
 import {
+  addHead,
   addSample,
   currentSample,
   emptyWindow,
@@ -30,7 +31,8 @@ const failed = (sampledAt: number, failure: ProbeFailure = 'unreachable'): Sampl
   return { failure, sampledAt, detail: 'scripted' };
 };
 
-const windowOf = (...samples: Sample[]): SampleWindow => samples.reduce(addSample, emptyWindow);
+const windowOf = (...samples: Sample[]): SampleWindow =>
+  samples.reduce((window, sample) => addSample(window, sample), emptyWindow);
 
 describe('the sample that counts', () => {
   test.each([
@@ -110,5 +112,32 @@ describe('an uptime', () => {
     { name: 'that goes back twice', samples: [up(1, 5), up(2, 3), up(3, 1)], restartedAt: 3 },
   ])('$name tells when it was restarted last', ({ samples, restartedAt }) => {
     expect(windowOf(...samples).restartedAt).toBe(restartedAt);
+  });
+});
+
+describe('a head that was told', () => {
+  const head = (number: number) => ({ number, hash: '0xtold', headerAt: null });
+  const told = addHead(windowOf(good(10)), head(101), 20);
+
+  test('counts in the place of the one in the newest sample, and is as fresh', () => {
+    expect(currentSample(told, 0)).toEqual({ ...good(20), head: head(101) });
+    expect(told).toMatchObject({ headNumber: 101, standsSince: 20, moves: [20] });
+  });
+
+  test('is newer than the answer to a probe that began before', () => {
+    const window = addSample(told, good(21, 100), 19);
+    expect(currentSample(window, 0)).toEqual({ ...good(21), head: head(101) });
+    expect(window).toMatchObject({ headNumber: 101, moves: [20] });
+  });
+
+  test('is older than the answer to a probe that began later', () => {
+    const window = addSample(told, good(30, 99), 25);
+    expect(currentSample(window, 0)).toEqual(good(30, 99));
+    expect(window).toMatchObject({ headNumber: 99, moves: [20, 30] });
+  });
+
+  test('neither ends a failure nor keeps an old success fresh', () => {
+    expect(currentSample(addHead(windowOf(failed(10)), head(101), 20), 0)).toEqual(failed(10));
+    expect(currentSample(addHead(windowOf(good(10)), head(101), 20), 15)).toBeNull();
   });
 });

@@ -45,6 +45,8 @@ export interface SampleWindow {
   /** The last identity that it gave: one failed probe does not make another chain ours. */
   readonly identity: string | null;
   readonly headNumber: number | null;
+  /** What it has told of itself since the newest probe began; null for nothing. */
+  readonly pushed: { readonly head: Head; readonly at: number } | null;
   /** Since when the head has been seen at this number, epoch ms; null before the first head. */
   readonly standsSince: number | null;
   /** When the head moved the last two times. The first sight of it is no move. */
@@ -61,21 +63,37 @@ export const emptyWindow: SampleWindow = {
   samples: [],
   identity: null,
   headNumber: null,
+  pushed: null,
   standsSince: null,
   moves: [],
   uptimeS: null,
   restartedAt: null,
 };
 
-export function addSample(window: SampleWindow, sample: Sample): SampleWindow {
+/** @param startedAt when the probe began: what the upstream has told since then is newer than its answer */
+export function addSample(
+  window: SampleWindow,
+  sample: Sample,
+  startedAt: number = sample.sampledAt,
+): SampleWindow {
   const samples = [...window.samples, sample].slice(-SAMPLES_MAX);
   if (sample.failure !== null) return { ...window, samples };
   const identity = sample.identity ?? window.identity;
-  const heard = { ...window, samples, identity, ...uptimeAfter(window, sample) };
-  const { head, sampledAt } = sample;
-  if (head === null || window.headNumber === head.number) return heard;
-  const moves = window.headNumber === null ? [] : [...window.moves, sampledAt].slice(-2);
-  return { ...heard, headNumber: head.number, standsSince: sampledAt, moves };
+  const isOlder = window.pushed !== null && window.pushed.at >= startedAt;
+  const pushed = isOlder ? window.pushed : null;
+  const heard = { ...window, samples, identity, pushed, ...uptimeAfter(window, sample) };
+  return isOlder || sample.head === null ? heard : atHead(heard, sample.head, sample.sampledAt);
+}
+
+/** The upstream told of a new head by itself. */
+export function addHead(window: SampleWindow, head: Head, at: number): SampleWindow {
+  return atHead({ ...window, pushed: { head, at } }, head, at);
+}
+
+function atHead(window: SampleWindow, { number }: Head, at: number): SampleWindow {
+  if (window.headNumber === number) return window;
+  const moves = window.headNumber === null ? [] : [...window.moves, at].slice(-2);
+  return { ...window, headNumber: number, standsSince: at, moves };
 }
 
 function uptimeAfter({ uptimeS: before, restartedAt }: SampleWindow, { uptimeS, sampledAt }: GoodSample) {
@@ -84,16 +102,22 @@ function uptimeAfter({ uptimeS: before, restartedAt }: SampleWindow, { uptimeS, 
 }
 
 /**
- * What counts now: the newest sample. A success grows old; a failure counts until the next probe ends, which may take
+ * What counts now: the newest sample, with the head that was told since. A success grows old; a failure counts until the next probe ends, which may take
  * several timeouts. While the node throttles us the sample before counts, if it is fresh.
  */
 export function currentSample(window: SampleWindow, freshSince: number): Sample | null {
   const newest = window.samples.at(-1) ?? null;
   if (newest?.failure === 'throttled') {
     const before = window.samples.findLast((sample) => sample.failure !== 'throttled');
-    return before !== undefined && before.sampledAt >= freshSince ? before : newest;
+    return before !== undefined && before.sampledAt >= freshSince ? withPushed(window, before) : newest;
   }
-  return newest?.failure === null && newest.sampledAt < freshSince ? null : newest;
+  if (newest?.failure === null && newest.sampledAt < freshSince) return null;
+  return newest && withPushed(window, newest);
+}
+
+function withPushed({ pushed }: SampleWindow, sample: Sample): Sample {
+  if (pushed === null || sample.failure !== null) return sample;
+  return { ...sample, head: pushed.head, sampledAt: Math.max(sample.sampledAt, pushed.at) };
 }
 
 /** Share of failed probes. A throttled one says nothing against the node. */

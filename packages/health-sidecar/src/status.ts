@@ -11,6 +11,8 @@ export interface UpstreamStatus {
   /** What the last failed probe said, redacted and cut; null while the last one succeeded. */
   readonly detail: string | null;
   readonly headNumber: number | null;
+  /** When it last told of a head by itself, epoch ms; null until it did, and where it never does. */
+  readonly pushedAt: number | null;
   readonly lagBlocks: number | null;
   readonly latencyP50Ms: number | null;
   readonly latencyP95Ms: number | null;
@@ -85,6 +87,7 @@ export function createMetrics() {
   });
   const failures = counter('probe_failures_total', 'Failed probes, by reason.', ofReason);
   const loadFailures = counter('load_failures_total', 'Loads that could not be read.', ofUpstream);
+  const pushed = counter('pushed_heads_total', 'Heads of which upstreams told by themselves.', ofUpstream);
   const published = counter('published_total', 'Rankings published.', ofNetwork);
   const fenced = counter('fenced_total', 'Publications refused because of an old token.', ofNetwork);
   const reloads = counter('config_reloads_total', 'Changed configuration files, by result.', ['result']);
@@ -148,6 +151,9 @@ export function createMetrics() {
     },
     loadFailed(network: string, upstream: string): void {
       loadFailures.inc({ network, upstream });
+    },
+    pushed(network: string, upstream: string): void {
+      pushed.inc({ network, upstream });
     },
     published(network: string, ranking: Ranking): void {
       told.set(network, ranking);

@@ -41,6 +41,9 @@ test.each(PROBES)(
         calls++;
         return Response.json({ jsonrpc: '2.0', id: 1, result: RESULTS[methodIn(body)] ?? null }, { status });
       },
+      socket: () => {
+        throw new Error('there are no sockets here');
+      },
       close: async () => {},
     };
     await probe({ url: 'http://127.0.0.1:1' }, { protocol, keys: { ...keys }, describe: true, fetcher });

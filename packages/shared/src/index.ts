@@ -1,7 +1,7 @@
 // The public entry: what gateways and sidecars agree on.
 export type { LocatedUpstream } from './config/addresses.ts';
 export type { RetryOn } from './config/compat.ts';
-export { type Endpoint, endpointOf } from './config/endpoint.ts';
+export { type Endpoint, endpointOf, socketEndpointOf } from './config/endpoint.ts';
 export type { Sources } from './config/expand.ts';
 export type { FixedKeys } from './config/fixed.ts';
 export { configHash } from './config/hash.ts';

@@ -4,12 +4,27 @@ import { foreignText, type UpstreamConfig } from '@rpc-balancer/shared';
 import type { GoodSample, Sample } from '../samples.ts';
 import { type Answer, createCall, createUriCall, nonsense } from './call.ts';
 import type { ProbeContext, Protocol } from './protocol.ts';
-import { decimalOf, hashOf, instantOf, isRecord } from './values.ts';
+import { decimalOf, hashOf, instantOf, isRecord, valueAt } from './values.ts';
 
 /** As long as MaxChainIDLen of CometBFT lets it be. */
 const CHAIN_ID = /^[\x21-\x7e]{1,50}$/;
 
-export const cometbft: Protocol = { callsMax: 2, probeOnce };
+export const cometbft: Protocol = {
+  callsMax: 2,
+  probeOnce,
+  push: {
+    path: '/websocket',
+    method: 'subscribe',
+    params: { query: "tm.event='NewBlockHeader'" },
+    // A header does not say its own hash.
+    headIn(message) {
+      const header = valueAt(message, '/result/data/value/header');
+      const number = isRecord(header) ? decimalOf(header.height) : null;
+      if (!isRecord(header) || number === null) return null;
+      return { number, hash: null, headerAt: instantOf(header.time) };
+    },
+  },
+};
 
 async function probeOnce(upstream: UpstreamConfig, context: ProbeContext): Promise<Sample> {
   const answer = await status(upstream, context);

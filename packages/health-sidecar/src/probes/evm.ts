@@ -4,7 +4,7 @@ import type { Head, UpstreamConfig } from '@rpc-balancer/shared';
 import type { GoodSample, Sample } from '../samples.ts';
 import { type Answer, createCall, firstFailure, nonsense } from './call.ts';
 import type { ProbeContext, Protocol } from './protocol.ts';
-import { hashOf, isQuantity, isRecord, quantityOf } from './values.ts';
+import { hashOf, isQuantity, isRecord, notified, quantityOf } from './values.ts';
 
 interface Answers {
   readonly chainId: Answer;
@@ -17,7 +17,16 @@ interface Answers {
 /** The two calls for the head may be answered around a new block; further apart the node contradicts itself. */
 const SAME_HEAD_BLOCKS = 2;
 
-export const evm: Protocol = { callsMax: 5, probeOnce };
+export const evm: Protocol = {
+  callsMax: 5,
+  probeOnce,
+  push: {
+    path: '',
+    method: 'eth_subscribe',
+    params: ['newHeads'],
+    headIn: (message) => headerOf(notified(message)),
+  },
+};
 
 async function probeOnce(upstream: UpstreamConfig, context: ProbeContext): Promise<Sample> {
   const call = createCall(upstream, context);

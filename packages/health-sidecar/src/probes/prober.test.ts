@@ -34,9 +34,11 @@ function proberOf(fetcherOf: ProberOptions['fetcherOf'], given: Partial<ProberOp
     fetcherOf,
     signal: new AbortController().signal,
     now: () => 0,
+    random: () => 0,
     pause: async () => {},
     redact: (text) => text,
     onSample: (upstream) => sampled.push(upstream),
+    onPushed: () => {},
     ...given,
   });
   return { prober, sampled };

@@ -2,13 +2,16 @@
 // Must not know: what follows from a sample, who may publish, how long a round is waited for.
 import {
   foreignText,
+  type Head,
   type LocatedUpstream,
   type NetworkConfig,
   type ProbeConfig,
 } from '@rpc-balancer/shared';
 import { errorText, type Fetcher } from '../runtime.ts';
-import { addSample, emptyWindow, type Sample, type SampleWindow } from '../samples.ts';
+import { addHead, addSample, emptyWindow, type Sample, type SampleWindow } from '../samples.ts';
 import { probeUpstream } from './attempts.ts';
+import { createFollowers } from './followers.ts';
+import { createGather } from './gather.ts';
 import { DUE_RATIO } from './pace.ts';
 import { PROTOCOLS } from './protocols.ts';
 
@@ -18,9 +21,13 @@ export interface ProberOptions {
   readonly fetcherOf: (upstream: LocatedUpstream) => Promise<Fetcher>;
   readonly signal: AbortSignal;
   readonly now: () => number;
-  readonly pause: (ms: number) => Promise<void>;
+  readonly random: () => number;
+  /** Resolves early at the end, or when a signal of its own says so. */
+  readonly pause: (ms: number, signal?: AbortSignal) => Promise<void>;
   readonly redact: (text: string) => string;
   readonly onSample: (upstream: string, sample: Sample, durationMs: number) => void;
+  /** The upstream told of a head by itself. */
+  readonly onPushed: (upstream: string, at: number) => void;
 }
 
 /** The probes that began together. */
@@ -43,7 +50,9 @@ export interface Prober {
    * alone: it is not started twice.
    */
   start(upstreams: readonly LocatedUpstream[]): Round;
-  /** Resolves when no probe goes on. */
+  /** Whether upstreams tell of new heads by themselves before the other has resolved. */
+  hearsBefore(other: Promise<unknown>): Promise<boolean>;
+  /** Resolves when no probe goes on and nobody is listened to. */
   idle(): Promise<void>;
 }
 
@@ -56,6 +65,17 @@ export function createProber(options: ProberOptions): Prober {
   const running = new Map<string, Promise<void>>();
   const lastStartedAt = new Map<string, number>();
   const describedAt = new Map<string, number>();
+  const news = createGather(now, options.pause);
+  const { protocol } = options.config;
+  const followers = createFollowers({ ...options, protocol, timeoutMs: probe.timeout, onHead });
+
+  function onHead(id: string, head: Head): void {
+    const window = windows.get(id);
+    if (!window) return;
+    options.onPushed(id, now());
+    windows.set(id, addHead(window, head, now()));
+    if (window.headNumber !== head.number) news.tell();
+  }
 
   function isDue({ id }: LocatedUpstream): boolean {
     const startedAt = lastStartedAt.get(id);
@@ -75,7 +95,8 @@ export function createProber(options: ProberOptions): Prober {
     // A probe that we ended ourselves says nothing about the upstream, and one that is gone is nobody's any more.
     if (signal.aborted || !lastStartedAt.has(upstream.id)) return;
     if (sample.failure === null && sample.facts) describedAt.set(upstream.id, startedAt);
-    windows.set(upstream.id, addSample(windows.get(upstream.id) ?? emptyWindow, sample));
+    windows.set(upstream.id, addSample(windows.get(upstream.id) ?? emptyWindow, sample, startedAt));
+    if (sample.failure === null && sample.head) followers.polled(upstream, sample.head);
     options.onSample(upstream.id, sample, now() - startedAt);
   }
 
@@ -99,6 +120,7 @@ export function createProber(options: ProberOptions): Prober {
     start(upstreams) {
       const ids = new Set(upstreams.map(({ id }) => id));
       for (const id of lastStartedAt.keys()) if (!ids.has(id)) forget(id);
+      followers.keep(upstreams);
       const due = upstreams.filter((upstream) => !upstream.disabled && isDue(upstream));
       let missing = due.length;
       const waiting: (() => void)[] = [];
@@ -121,8 +143,9 @@ export function createProber(options: ProberOptions): Prober {
         isWhole: () => missing === 0,
       };
     },
+    hearsBefore: news.before,
     async idle() {
-      await Promise.all(running.values());
+      await Promise.all([...running.values(), followers.idle()]);
     },
   };
 }

@@ -1,6 +1,6 @@
 // Decides: what a protocol is to the prober, and what a probe is given.
 // Must not know: which protocols there are.
-import type { ProbeConfig, UpstreamConfig } from '@rpc-balancer/shared';
+import type { Head, ProbeConfig, UpstreamConfig } from '@rpc-balancer/shared';
 import type { Fetcher } from '../runtime.ts';
 import type { Sample } from '../samples.ts';
 
@@ -15,9 +15,21 @@ export interface ProbeContext {
   readonly describe: boolean;
 }
 
+/** How an upstream is asked to tell of each new head over a WebSocket, by JSON-RPC. */
+export interface Push {
+  /** Behind the path of the upstream, unless its WebSocket has a URL of its own. */
+  readonly path: string;
+  readonly method: string;
+  readonly params: unknown;
+  /** The head in a message, by the rules of the probe; null in any other message. */
+  headIn(message: Readonly<Record<string, unknown>>): Head | null;
+}
+
 export interface Protocol {
   /** Most calls of one `probeOnce`, which a budget of calls has to have room for. */
   readonly callsMax: number;
   /** Asks one upstream once. It never rejects. */
   probeOnce(upstream: UpstreamConfig, context: ProbeContext): Promise<Sample>;
+  /** Absent where there is no such thing. */
+  readonly push?: Push;
 }

@@ -4,14 +4,26 @@ import { foreignText, type UpstreamConfig } from '@rpc-balancer/shared';
 import type { NodeFacts, Sample } from '../samples.ts';
 import { type Answer, type Call, createCall, firstFailure, nonsense, resultOf } from './call.ts';
 import type { ProbeContext, Protocol } from './protocol.ts';
-import { hashOf, isRecord, quantityOf } from './values.ts';
+import { hashOf, isRecord, notified, quantityOf } from './values.ts';
 
 interface Health {
   readonly syncing: boolean;
   readonly lonely: boolean;
 }
 
-export const substrate: Protocol = { callsMax: 8, probeOnce };
+export const substrate: Protocol = {
+  callsMax: 8,
+  probeOnce,
+  push: {
+    path: '',
+    method: 'chain_subscribeNewHeads',
+    params: [],
+    headIn(message) {
+      const number = numberOf(notified(message));
+      return number === null ? null : { number, hash: null, headerAt: null };
+    },
+  },
+};
 
 async function probeOnce(upstream: UpstreamConfig, context: ProbeContext): Promise<Sample> {
   const call = createCall(upstream, context);
@@ -49,8 +61,11 @@ async function probeOnce(upstream: UpstreamConfig, context: ProbeContext): Promi
 }
 
 function numberIn(header: Answer): number | null {
-  const value = resultOf(header);
-  return isRecord(value) ? quantityOf(value.number) : null;
+  return numberOf(resultOf(header));
+}
+
+function numberOf(header: unknown): number | null {
+  return isRecord(header) ? quantityOf(header.number) : null;
 }
 
 /** A node that keeps the method from us is taken at its head's word. */

@@ -50,6 +50,11 @@ export function instantOf(value: unknown): number | null {
   return Number.isFinite(ms) && ms >= 0 ? ms : null;
 }
 
+/** What a notification of a subscription brings; undefined in any other message. */
+export function notified({ params }: Readonly<Record<string, unknown>>): unknown {
+  return isRecord(params) ? params.result : undefined;
+}
+
 /** The value at a JSON pointer (RFC 6901); undefined where there is none. */
 export function valueAt(document: unknown, pointer: string): unknown {
   const tokens = pointer

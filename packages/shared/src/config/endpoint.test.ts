@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type Endpoint, endpointOf } from './endpoint.ts';
+import { type Endpoint, endpointOf, socketEndpointOf } from './endpoint.ts';
 
 test.each<[string, Partial<Endpoint>]>([
   ['http://10.0.0.1:8545', { origin: 'http://10.0.0.1:8545', path: '', query: '', headers: {} }],
@@ -34,4 +34,13 @@ test('a configured header wins over the user of the URL, in any case', () => {
     authorization: 'Bearer mine',
     'x-api-key': 'Key',
   });
+});
+
+test.each<[string, string | undefined, string]>([
+  ['http://10.0.0.1:8545', undefined, 'ws://10.0.0.1:8545/websocket'],
+  ['https://node.example/v3/key/?k=1', undefined, 'wss://node.example/v3/key/websocket?k=1'],
+  ['http://10.0.0.1:8545', 'wss://node.example/socket?k=1', 'wss://node.example/socket?k=1'],
+])('the WebSocket of %s with wsUrl %s is %s', (url, wsUrl, expected) => {
+  const { origin, path, query } = socketEndpointOf({ url, wsUrl, headers: {} }, '/websocket');
+  expect(`${origin}${path}${query}`).toBe(expected);
 });

@@ -31,6 +31,20 @@ export function endpointOf(upstream: Pick<UpstreamConfig, 'url' | 'headers'>): E
   };
 }
 
+/** The same for its WebSocket: `wsUrl`, or else `url` with ws for http and with this path behind its own. */
+export function socketEndpointOf(
+  { url, wsUrl, headers }: Pick<UpstreamConfig, 'url' | 'wsUrl' | 'headers'>,
+  path: string,
+): Endpoint {
+  if (wsUrl !== undefined) return endpointOf({ url: wsUrl, headers });
+  const endpoint = endpointOf({ url, headers });
+  return {
+    ...endpoint,
+    origin: endpoint.origin.replace(/^http/, 'ws'),
+    path: `${endpoint.path}${path}`,
+  };
+}
+
 /** RFC 7617: base64 of the decoded user and password, in UTF-8. */
 function basicAuth(user: string): string {
   const [name = '', ...password] = user.split(':');

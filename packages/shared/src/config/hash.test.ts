@@ -25,6 +25,7 @@ test.each<[string, string]>([
   ['another port of the sidecar', hashOf({}, {}, { sidecar: { port: 1, leaseTtl: '9s' } })],
   ['a Redis', hashOf({}, {}, { redis: { url: 'redis://:secret@10.0.0.5' } })],
   ['another url of the upstream', hashOf({}, { url: 'https://node.example/v3/key' })],
+  ['a wsUrl', hashOf({}, { wsUrl: 'wss://node.example/v3/key' })],
   ['other headers', hashOf({}, { headers: { authorization: 'Bearer key' } })],
   ['other certificates', hashOf({}, { tls: { ca: PEM } })],
   ['a default that is written out', hashOf({ tries: 3, readTimeout: '10s', probe: {} }, { weight: 1 })],

@@ -9,10 +9,12 @@ const HASH_HEX_CHARS = 16;
 
 /** Hash of the canonical form of a network, without what may differ between hosts or is secret: urls, headers, tls. */
 export function configHash(network: NetworkConfig): string {
-  const upstreams = network.upstreams.map(({ url: _url, headers: _headers, tls: _tls, load, ...rest }) => ({
-    ...rest,
-    load: load && { ...load, url: undefined },
-  }));
+  const upstreams = network.upstreams.map(
+    ({ url: _url, wsUrl: _wsUrl, headers: _headers, tls: _tls, load, ...rest }) => ({
+      ...rest,
+      load: load && { ...load, url: undefined },
+    }),
+  );
   return bytesToHex(sha256(utf8ToBytes(canonical({ ...network, upstreams })))).slice(0, HASH_HEX_CHARS);
 }
 

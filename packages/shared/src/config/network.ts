@@ -19,6 +19,7 @@ import {
 import { loadSchema } from './load.ts';
 import { checkProbe, completeProbe, probeSchema } from './probe.ts';
 import { checkIdentity, defaultLagBlocks, PROTOCOLS, plainIdentity } from './protocol.ts';
+import { checkSockets } from './sockets.ts';
 
 /** Order of preference: the next tier is used only when no upstream of the one before is eligible. */
 export const TIERS = ['local', 'monitoring', 'fallback'] as const;
@@ -54,6 +55,8 @@ const RESOLVED_ID_CHARS_MAX = 24;
 const upstreamSchema = section({
   id: identifier(),
   url: url(['http', 'https'], 'http://10.0.0.1:8545'),
+  /** Where it tells of new heads by WebSocket. Absent: where `url` is, with ws instead of http. */
+  wsUrl: url(['ws', 'wss'], 'ws://10.0.0.1:8546').optional(),
   tier: z
     .enum(TIERS, { error: (issue) => `expected ${TIERS.join(', ')}${got(issue.input)}` })
     .default('local'),
@@ -163,6 +166,7 @@ export const networkSchema = fields
     checkCompat(network, context);
     checkIdentity(network, context);
     checkProbe(network, context);
+    checkSockets(network, context);
     // nginx's next_upstream_timeout, which the deadline is then, is often shorter than its timeouts.
     if (network.compat === null && network.connectTimeout + network.readTimeout >= network.deadline) {
       context.addIssue({

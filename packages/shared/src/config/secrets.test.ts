@@ -18,6 +18,7 @@ const config = validateConfig({
         {
           id: 'geth-a',
           url: 'https://user:pl4nted3%40@node.example/v3/pl4nted4?apikey=pl4nted5',
+          wsUrl: 'wss://other:pl4nted8@node.example/ws/pl4nted9',
           headers: { 'x-note': 'Bearer pl4nted6' },
           tls: { cert: CERT_PEM, key: KEY_PEM },
           load: { url: 'http://user:pl4nted8@exporter.example:9100/pl4nted9', metric: 'node_load1' },
@@ -60,6 +61,9 @@ test.each([
   ['a query value', 'pl4nted5'],
   ['a header', 'Bearer pl4nted6'],
   ['a header without its scheme', 'pl4nted6'],
+  ['the password of a WebSocket', 'pl4nted8'],
+  ['the authorization of a WebSocket', Buffer.from('other:pl4nted8').toString('base64')],
+  ['a path segment of a WebSocket', 'pl4nted9'],
   ['a private key', KEY_PEM],
   ['the password of an exporter', 'pl4nted8'],
   ['the authorization that is made of that', Buffer.from('user:pl4nted8').toString('base64')],

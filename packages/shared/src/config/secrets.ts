@@ -11,6 +11,7 @@ export function redactorOf(config: Config): (text: string) => string {
   const upstreams = Object.values(config.networks).flatMap((network) => network.upstreams);
   const fromUpstreams = upstreams.flatMap((upstream) => [
     ...secretsOf(upstream),
+    ...(upstream.wsUrl === undefined ? [] : secretsOf({ url: upstream.wsUrl, headers: {} })),
     ...(upstream.load ? secretsOf({ url: upstream.load.url, headers: {} }) : []),
     ...(upstream.tls?.key === undefined ? [] : [upstream.tls.key]),
   ]);
@@ -54,6 +55,7 @@ export function redactConfig(config: Config): unknown {
     const upstreams = network.upstreams.map((upstream) => ({
       ...upstream,
       url: redactUrl(upstream.url),
+      ...(upstream.wsUrl !== undefined && { wsUrl: redactUrl(upstream.wsUrl) }),
       headers: Object.fromEntries(Object.keys(upstream.headers).map((key) => [key, HIDDEN])),
       ...(upstream.tls && { tls: hideAll(upstream.tls) }),
       ...(upstream.load && { load: { ...upstream.load, url: redactUrl(upstream.load.url) } }),

@@ -1,0 +1,118 @@
+// Decides: how one upstream is listened to for new heads: connected, subscribed, connected again, given up for long.
+// Must not know: what follows from a head, and other upstreams. Whatever goes wrong here speaks against nobody: polling goes on.
+import type { Head } from '@rpc-balancer/shared';
+import type { Push } from './protocol.ts';
+import { isRecord, parsedJson } from './values.ts';
+
+export interface FollowOptions {
+  readonly push: Push;
+  /** Opens a socket; may reject. */
+  readonly open: () => Promise<WebSocket>;
+  /** How long it may take until the upstream has agreed to tell. */
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  readonly now: () => number;
+  readonly random: () => number;
+  /** Resolves early when the signal says so; never rejects. */
+  readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly onHead: (head: Head) => void;
+}
+
+export interface Following {
+  /** What a poll saw: a subscription that does not tell as much is opened anew. */
+  polled(height: number): void;
+  /** Resolves after the signal; never rejects. */
+  readonly ended: Promise<void>;
+}
+
+/** `refused`: it does not know such a subscription. */
+type Ending = 'told' | 'failed' | 'refused';
+
+/** Blocks with thousands of transactions have small headers; more is nonsense, and is not parsed. */
+const MESSAGE_CHARS_MAX = 262_144;
+
+/** A head that is told this much later than it could be polled is not worth a socket. */
+const SILENCE_MS = 3000;
+
+const RETRY_MIN_MS = 500;
+/** While it told heads before, such as a node that is restarted. */
+const RETRY_MAX_MS = 30_000;
+/** An upstream without WebSocket may get one some day. */
+const REFUSED_RETRY_MS = 600_000;
+
+const SUBSCRIPTION_ID = 1;
+
+export function follow(options: FollowOptions): Following {
+  const { signal, now, random, pause } = options;
+  let session = new AbortController();
+  let told: number | null = null;
+  let behindSince: number | null = null;
+
+  async function listenOn(): Promise<void> {
+    let failures = 0;
+    let hasTold = false;
+    while (!signal.aborted) {
+      session = new AbortController();
+      told = null;
+      behindSince = null;
+      const ending = await listen({ ...options, signal: AbortSignal.any([signal, session.signal]), onHead });
+      hasTold ||= ending === 'told';
+      failures = ending === 'told' ? 0 : failures + 1;
+      const most = hasTold ? RETRY_MAX_MS : REFUSED_RETRY_MS;
+      const waitMs = ending === 'refused' ? REFUSED_RETRY_MS : Math.min(most, RETRY_MIN_MS * 2 ** failures);
+      await pause(waitMs * (0.5 + random() / 2), signal);
+    }
+  }
+
+  function onHead(head: Head): void {
+    told = head.number;
+    behindSince = null;
+    options.onHead(head);
+  }
+
+  return {
+    polled(height) {
+      told ??= height;
+      if (height <= told) behindSince = null;
+      else behindSince ??= now();
+      if (behindSince !== null && now() - behindSince >= SILENCE_MS) session.abort();
+    },
+    ended: listenOn(),
+  };
+}
+
+/** One connection, from its opening to its end. */
+async function listen({ push, open, timeoutMs, signal, pause, onHead }: FollowOptions): Promise<Ending> {
+  const socket = await open().catch(() => null); // Such as a certificate that the runtime cannot read.
+  if (socket === null) return 'failed';
+  const over = new AbortController();
+  const ended = AbortSignal.any([signal, over.signal]);
+  let agreed = false;
+  let ending: Ending = 'failed';
+  socket.onopen = () => {
+    const { method, params } = push;
+    socket.send(JSON.stringify({ jsonrpc: '2.0', id: SUBSCRIPTION_ID, method, params }));
+  };
+  socket.onmessage = (event) => {
+    const data: unknown = event.data;
+    if (ended.aborted || typeof data !== 'string' || data.length > MESSAGE_CHARS_MAX) return;
+    const message = parsedJson(data);
+    if (!isRecord(message)) return;
+    if (message.id === SUBSCRIPTION_ID && isRecord(message.error)) ending = 'refused';
+    if (ending === 'refused') return over.abort();
+    agreed = true;
+    const head = push.headIn(message);
+    if (head === null) return;
+    ending = 'told';
+    onHead(head);
+  };
+  socket.onerror = () => over.abort();
+  socket.onclose = () => over.abort();
+  void pause(timeoutMs, ended).then(() => agreed || over.abort());
+  await new Promise<void>((resolve) => {
+    if (ended.aborted) resolve();
+    ended.addEventListener('abort', () => resolve(), { once: true });
+  });
+  socket.close();
+  return ending;
+}
