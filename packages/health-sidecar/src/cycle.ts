@@ -99,6 +99,7 @@ export function createCycle(options: CycleOptions): (tenure: Tenure) => Promise<
       budgets: budgets.of(known.upstreams.map(({ id }) => id)),
       now: now(),
       freshSince,
+      lookMs: probe.interval,
     });
     const reached = reachedOf(draft.upstreams, prober);
     if (reached === 'none' && (await hasHeir())) return 'hand_over';
@@ -185,5 +186,12 @@ function logChanges({ log, network }: CycleOptions, before: RankingDraft | null,
   for (const { id, reason } of after.upstreams) {
     const was = reasons.get(id) ?? null;
     if (was !== reason) log.info({ network, upstream: id, reason, was }, 'the reason of an upstream changed');
+  }
+  const { stalledSince } = after;
+  const fields = { network, head: after.head?.number };
+  if (stalledSince !== undefined && before?.stalledSince === undefined) {
+    log.warn({ ...fields, stalledSince }, 'the network has no new block though several were due; serving on');
+  } else if (stalledSince === undefined && before?.stalledSince !== undefined) {
+    log.info(fields, 'the network has new blocks again');
   }
 }

@@ -1,7 +1,7 @@
 // Decides: whether the agreed head keeps the promises of design 5, "Head of the network".
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { agreeOnHead, type Candidate, type HeadInput, majorityOf } from './head.ts';
+import { agreeOnHead, type Candidate, type HeadInput, majorityOf, stalledSince } from './head.ts';
 
 const NOW = 1_704_067_200_000;
 
@@ -322,4 +322,23 @@ test('the agreed hash is the one that most of those at that height name', () => 
 
 test('without a vote there is no head', () => {
   expect(agree([], { configuredCount: 3 }).head).toBeNull();
+});
+
+describe('a network without a new block', () => {
+  const LOOK = { now: NOW, lookMs: 2000 };
+  test.each([
+    { agoMs: 12_001, blockIntervalMs: 250, stalls: true, why: 'for ten seconds and a look, on a fast chain' },
+    { agoMs: 12_000, blockIntervalMs: 250, stalls: false, why: 'for a little less' },
+    { agoMs: 38_001, blockIntervalMs: 12_000, stalls: true, why: 'for three intervals and a look' },
+    { agoMs: 38_000, blockIntervalMs: 12_000, stalls: false, why: 'for less than three intervals' },
+    { agoMs: 86_400_000, blockIntervalMs: null, stalls: false, why: 'that never had a second one' },
+  ])('$why: stalled is $stalls', ({ agoMs, blockIntervalMs, stalls }) => {
+    const result = agree(heads(100, 100, 100), { past: agreedBefore(100, agoMs), blockIntervalMs });
+    expect(stalledSince(result, LOOK)).toBe(stalls ? NOW - agoMs : null);
+  });
+
+  test('is not said to stall when nobody is heard', () => {
+    const result = agree([], { configuredCount: 3, past: agreedBefore(100, 60_000) });
+    expect(stalledSince(result, LOOK)).toBeNull();
+  });
 });

@@ -53,6 +53,23 @@ const INTERVAL_FACTOR_MAX = 4;
 const INTERVAL_MIN_MS = 50;
 const INTERVAL_MAX_MS = 3_600_000;
 
+/** No chain is said to stand still before: the first intervals that are learned may be parts of one. */
+const STALL_MIN_MS = 10_000;
+
+/**
+ * Since when the network has had no new block, though several were due: the others may all be at the same height, and yet the
+ * chain has stopped. Null while it goes on, or while that is not known.
+ * @param lookMs how old may be what we know of the heads
+ */
+export function stalledSince(
+  { head, blockIntervalMs }: HeadResult,
+  { now, lookMs }: { readonly now: number; readonly lookMs: number },
+): number | null {
+  if (head === null || blockIntervalMs === null) return null;
+  const patienceMs = Math.max(TOLERANCE * blockIntervalMs, STALL_MIN_MS) + lookMs;
+  return now - head.agreedAt > patienceMs ? head.agreedAt : null;
+}
+
 export function majorityOf(configuredCount: number): number {
   return Math.floor(configuredCount / 2) + 1;
 }

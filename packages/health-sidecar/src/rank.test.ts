@@ -31,7 +31,8 @@ function good(change: Partial<GoodSample> & { readonly number?: number } = {}): 
 
 const failed = (failure: ProbeFailure): Sample => ({ failure, sampledAt: NOW, detail: 'scripted' });
 
-const windowOf = (...samples: readonly Sample[]): SampleWindow => samples.reduce(addSample, emptyWindow);
+const windowOf = (...samples: readonly Sample[]): SampleWindow =>
+  samples.reduce((window, sample) => addSample(window, sample), emptyWindow);
 
 interface Scene {
   readonly samples: Readonly<Record<string, readonly Sample[]>>;
@@ -66,6 +67,7 @@ function inputOf({ samples, identity, disabled = [], voters = {}, past, settled 
     past: past === undefined ? null : { ...rankedBefore, ...past },
     now: NOW,
     freshSince: NOW - 6000,
+    lookMs: 2000,
   };
 }
 
@@ -323,6 +325,21 @@ describe('a network without heads', () => {
     expect(a).toHaveProperty('restartedAt', NOW);
     expect(b).not.toHaveProperty('restartedAt');
   });
+});
+
+test('incident 4: a chain that stalls is said while every lag is 0, excludes nobody, and ends with the next block', () => {
+  const agreed = { number: 100, hash: null, headerAt: null, agreedAt: NOW - 13_000, confirmations: 3 };
+  const stalled = rankOf({ samples: healthy, past: { head: agreed } });
+  expect(stalled.stalledSince).toBe(NOW - 13_000);
+  expect(stalled.upstreams.map(({ reason, lagBlocks }) => [reason, lagBlocks])).toEqual([
+    [null, 0],
+    [null, 0],
+    [null, 0],
+  ]);
+  const next = [good({ number: 101 })];
+  expect(rankOf({ samples: { b: next, c: next, d: next }, past: stalled })).not.toHaveProperty(
+    'stalledSince',
+  );
 });
 
 describe('a ranking', () => {

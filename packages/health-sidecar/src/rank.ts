@@ -9,7 +9,7 @@ import type {
   RankingDraft,
   Reason,
 } from '@rpc-balancer/shared';
-import { agreeOnHead, byVoter, type Candidate, type HeadResult, majorityOf } from './head.ts';
+import { agreeOnHead, byVoter, type Candidate, type HeadResult, majorityOf, stalledSince } from './head.ts';
 import {
   currentSample,
   emptyWindow,
@@ -39,6 +39,8 @@ export interface RankInput {
   readonly now: number;
   /** A sample from before this instant counts no more. */
   readonly freshSince: number;
+  /** From one probe of an upstream to the next. */
+  readonly lookMs: number;
 }
 
 /** What is known of one upstream at this instant. */
@@ -76,6 +78,7 @@ export function rank(input: RankInput): RankingDraft {
     maxLagBlocks: input.config.maxLagBlocks,
     now: input.now,
   });
+  const stalled = stalledSince(result, input);
   const upstreams = views.map((view) => ({
     ...rankedOf(view, identity, result, input.config.maxLagBlocks),
     load: input.loads.get(view.id) ?? null,
@@ -91,6 +94,7 @@ export function rank(input: RankInput): RankingDraft {
     head: result.head ?? (past?.head && !isHeadless(enabled) ? { ...past.head, confirmations: 0 } : null),
     finalized: finalizedOf(candidates, enabled, result) ?? past?.finalized ?? null,
     blockIntervalMs: result.blockIntervalMs,
+    ...(stalled !== null && { stalledSince: stalled }),
     upstreams: upstreams.sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1)),
   };
 }

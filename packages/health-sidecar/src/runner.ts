@@ -190,6 +190,7 @@ export function emptyStatus(network: string, config: NetworkConfig): NetworkStat
     headNumber: null,
     finalized: null,
     blockIntervalMs: null,
+    stalledSince: null,
     generatedAt: null,
     upstreams: [],
   };
@@ -204,7 +205,7 @@ interface Known {
 }
 
 function shownOf(
-  { seq, identity, head, finalized, blockIntervalMs, generatedAt, upstreams }: Ranking,
+  { seq, identity, head, finalized, blockIntervalMs, stalledSince, generatedAt, upstreams }: Ranking,
   { details, loadDetails, facts, pushedAt }: Known,
 ): Partial<NetworkStatus> {
   return {
@@ -213,6 +214,7 @@ function shownOf(
     headNumber: head?.number ?? null,
     finalized,
     blockIntervalMs,
+    stalledSince: stalledSince ?? null,
     generatedAt,
     upstreams: upstreams.map(({ head, finalized: _finalized, restartedAt = null, ...shown }) => ({
       ...shown,

@@ -41,6 +41,8 @@ export interface NetworkStatus {
   readonly headNumber: number | null;
   readonly finalized: number | null;
   readonly blockIntervalMs: number | null;
+  /** Since when it has had no new block though several were due, epoch ms; null while it goes on. */
+  readonly stalledSince: number | null;
   /** Of the last ranking that this process published under its lease, epoch ms. */
   readonly generatedAt: number | null;
   /** Empty while another sidecar holds the lease. */
@@ -102,6 +104,7 @@ export function createMetrics() {
   const agreedAt = gauge('network_head_timestamp_seconds', 'When the agreed head last moved.', ofNetwork);
   const finalized = gauge('network_finalized_block', 'Finalized block of the network.', ofNetwork);
   const interval = gauge('network_block_interval_seconds', 'Learned time between two blocks.', ofNetwork);
+  const stalled = gauge('network_stalled', '1 while the network has no new block, though due.', ofNetwork);
   const upstreamHead = gauge('upstream_head_block', 'Highest block that the upstream reports.', ofUpstream);
   const lag = gauge('upstream_lag_blocks', 'Network head minus the head of the upstream.', ofUpstream);
   const score = gauge('upstream_score_ratio', '0 to 1, higher is better.', ofUpstream);
@@ -110,7 +113,7 @@ export function createMetrics() {
   const used = gauge('upstream_used_attempts', 'Sent by the cluster in the last minute.', ofUpstream);
   const throttled = gauge('upstream_throttled_attempts', 'Of them answered with a limit.', ofUpstream);
   const left = gauge('upstream_left_attempts', 'Left of its limit, as the node says.', ofUpstream);
-  const networkGauges = [epoch, seq, head, agreedAt, finalized, interval];
+  const networkGauges = [epoch, seq, head, agreedAt, finalized, interval, stalled];
   const upstreamGauges = [upstreamHead, lag, score, load, used, throttled, left];
   const told = new Map<string, Ranking>();
 
@@ -131,6 +134,7 @@ export function createMetrics() {
     set(agreedAt, { network }, ranking.head && ranking.head.agreedAt / 1000);
     set(finalized, { network }, ranking.finalized);
     set(interval, { network }, ranking.blockIntervalMs && ranking.blockIntervalMs / 1000);
+    set(stalled, { network }, ranking.head && (ranking.stalledSince === undefined ? 0 : 1));
     for (const ranked of ranking.upstreams) {
       const labels = { network, upstream: ranked.id };
       set(upstreamHead, labels, ranked.head?.number);

@@ -179,6 +179,12 @@ function registerGauges({ networks, store, now }: MetricsSources, registers: Reg
       if (head) self.set({ network: name }, head.number);
     }
   });
+  gauge('rpc_balancer_network_stalled', '1 while there is no new block, though due', ['network'], (self) => {
+    for (const { name, state } of networks()) {
+      const ranking = state.snapshot?.ranking;
+      if (ranking?.head) self.set({ network: name }, ranking.stalledSince === undefined ? 0 : 1);
+    }
+  });
   gauge(
     'rpc_balancer_ranking_age_seconds',
     'Time since the last ranking was accepted',

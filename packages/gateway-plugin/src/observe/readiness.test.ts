@@ -25,6 +25,7 @@ interface Given {
   readonly network?: Parameters<typeof configOf>[1];
   /** Another configuration at the publisher. */
   readonly mismatch?: boolean;
+  readonly stalledSince?: number;
 }
 
 /** A network with a fresh ranking that gives these reasons; no connection is made. */
@@ -34,16 +35,35 @@ function networkOf({
   reasons,
   network = {},
   mismatch = false,
+  stalledSince,
 }: Given): Network {
   const opened = quietNetwork(name, upstreams, network);
   if (reasons) {
-    const ranking = { ...rankingOf(reasons), configHash: mismatch ? 'another' : opened.hash };
+    const ranking = {
+      ...rankingOf(reasons),
+      configHash: mismatch ? 'another' : opened.hash,
+      ...(stalledSince !== undefined && { stalledSince }),
+    };
     opened.state.snapshot = nextSnapshot(null, ranking, NOW);
   }
   return opened;
 }
 
 const stateOf = (given: Given, now = NOW) => networkReadiness(networkOf(given), now).state;
+
+test('incident 4: a chain that stalls is told and leaves the network ready, until its ranking is old', () => {
+  const network = networkOf({ reasons: [null, null], stalledSince: NOW - 60_000 });
+  const readiness = readinessOf([network], HEALTHY, NOW);
+  expect(readiness).toMatchObject({ ready: true, degraded: true });
+  expect(readiness.networks.net).toMatchObject({
+    state: 'ok',
+    problems: [expect.stringMatching(/^head_stalled: /)],
+  });
+  expect(networkStatus(network, NOW).stalledSince).toBe(NOW - 60_000);
+  const later = NOW + RANKING_MAX_AGE_MS + 1;
+  expect(networkStatus(network, later).stalledSince).toBeNull();
+  expect(networkReadiness(network, later).problems).toEqual([expect.stringMatching(/^publisher_missing: /)]);
+});
 
 describe('the condition of a network', () => {
   test('a network is ok while any upstream is eligible, whatever the others are', () => {

@@ -66,11 +66,10 @@ function problemsOf({ state, hash, config }: Network, now: number): string[] {
       'publisher_missing: no fresh ranking; start a sidecar or set sidecar.embed: always, or check that it uses the same Redis, prefix and clusterId',
     ];
   }
-  const { configHash, publisher } = snapshot.ranking;
-  if (configHash === hash) return [];
-  return [
-    `config_mismatch: ${publisher} was given another configuration of this network; give both the same file`,
-  ];
+  const { configHash, publisher, head, stalledSince } = snapshot.ranking;
+  const mismatch = `config_mismatch: ${publisher} was given another configuration of this network; give both the same file`;
+  const stall = `head_stalled: no new block since ${head?.number}, though several were due; serving on. Look at the chain, or at what all the nodes depend on`;
+  return [...(configHash === hash ? [] : [mismatch]), ...(stalledSince === undefined ? [] : [stall])];
 }
 
 export function readinessOf(networks: Iterable<Network>, store: StoreHealth, now: number): Readiness {

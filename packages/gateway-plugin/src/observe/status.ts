@@ -55,6 +55,8 @@ export interface NetworkStatus {
   readonly identity: string | null;
   readonly head: number | null;
   readonly finalized: number | null;
+  /** Since when it has had no new block though several were due, epoch ms; null while it goes on, or that is not known. */
+  readonly stalledSince: number | null;
   readonly ranking: RankingStatus | null;
   readonly upstreams: readonly UpstreamStatus[];
 }
@@ -82,6 +84,7 @@ export function networkStatus(network: Network, now: number): NetworkStatus {
     identity: snapshot?.ranking.identity ?? null,
     head: snapshot?.ranking.head?.number ?? null,
     finalized: snapshot?.ranking.finalized ?? null,
+    stalledSince: stale ? null : (snapshot?.ranking.stalledSince ?? null),
     ranking: snapshot && {
       epoch: snapshot.ranking.epoch,
       seq: snapshot.ranking.seq,

@@ -119,6 +119,9 @@ function fetcherOf(protocol: ProtocolName, faults: readonly (Fault | null)[]): F
       const envelope = fault?.kind === 'error' ? { error: fault.error } : { result: told };
       return Response.json(protocol === 'http' ? (told ?? null) : { jsonrpc: '2.0', id: 1, ...envelope });
     },
+    socket: () => {
+      throw new Error('there are no sockets here');
+    },
     close: async () => {},
   };
 }
@@ -158,7 +161,7 @@ function rankedBeside(protocol: ProtocolName, sample: Sample) {
     config: { maxLagBlocks: 3 },
     upstreams: Object.keys(windows).map((id) => ({ id, voter: id, disabled: false })),
     windows: new Map(Object.entries(windows).map(([id, one]) => [id, addSample(emptyWindow, one)])),
-    ...{ loads: new Map(), budgets: new Map(), now: NOW, freshSince: NOW - 1000 },
+    ...{ loads: new Map(), budgets: new Map(), now: NOW, freshSince: NOW - 1000, lookMs: 1000 },
   });
 }
 

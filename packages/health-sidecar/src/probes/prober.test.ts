@@ -35,7 +35,7 @@ function proberOf(fetcherOf: ProberOptions['fetcherOf'], given: Partial<ProberOp
     signal: new AbortController().signal,
     now: () => 0,
     random: () => 0,
-    pause: async () => {},
+    pause: () => new Promise(() => {}),
     redact: (text) => text,
     onSample: (upstream) => sampled.push(upstream),
     onPushed: () => {},
@@ -77,6 +77,9 @@ test('what seldom changes is asked of an upstream when it is new, and again afte
         id: 1,
         result: method === 'chain_getBlockHash' ? '0xab' : result,
       });
+    },
+    socket: () => {
+      throw new Error('there are no sockets here');
     },
     close: async () => {},
   };

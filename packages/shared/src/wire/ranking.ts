@@ -71,6 +71,8 @@ const rankingSchema = z.object({
   finalized: count.nullable(),
   /** Learned time between two blocks; the next publisher goes on with it. */
   blockIntervalMs: z.number().positive().nullable(),
+  /** Since when the network has had no new block though several were due, epoch ms. Absent while it goes on. */
+  stalledSince: instant.optional(),
   /** Best first. */
   upstreams: z.array(rankedSchema).max(256),
 });
