@@ -1,8 +1,9 @@
 // `pnpm bench:faults`: 200 reads a second, and after two seconds the node that has served most goes bad. Who loses answers, and how
-// long does the slowest take? Three replicas of ours over one Redis, then @fastify/http-proxy and, when on PATH, nginx.
+// long does the slowest take? Then what clients are told of the head while a node's is wrong. Three replicas of ours over one Redis, then @fastify/http-proxy and, when on PATH, nginx.
 import type { FakeNode, Mode } from '../kit/fake-node.ts';
 import { type LoadReport, runLoad } from '../kit/load.ts';
 import { startTrio } from '../system/cluster.ts';
+import { askForHeads, type Honesty } from '../system/honest-heads.ts';
 import { balanceAnswer, balanceCall, startChain, upstreamsOf } from '../system/upstreams.ts';
 import { startHttpProxy, startNginxLeastConn } from './contenders.ts';
 
@@ -29,6 +30,11 @@ const FAULTS: readonly { readonly fault: Mode | 'killed'; readonly boundMs: numb
   { fault: 'html', boundMs: 50 },
   { fault: 'reads500', boundMs: 50 },
 ];
+
+/** What is wrong with the head or the chain of a node. */
+const HEAD_FAULTS = ['frozen', 'lie', 'chain'] as const;
+type HeadFault = (typeof HEAD_FAULTS)[number];
+const HEAD_PAIRS = 500;
 
 interface Front {
   readonly name: string;
@@ -134,6 +140,50 @@ async function run(start: () => Promise<Front | null>, fault: Mode | 'killed') {
   }
 }
 
+/** As many heads, each followed by its block, at four blocks a second; the first node goes bad. */
+async function headsOf(start: () => Promise<Front | null>, fault: HeadFault) {
+  const front = await start();
+  if (!front) return null;
+  const { name, urls, nodes } = front;
+  const [bad] = nodes;
+  const goesBad = setTimeout(() => {
+    if (bad && fault === 'chain') bad.chainId = 5;
+    else if (bad && fault !== 'chain') bad.mode = fault;
+  }, GOOD_MS);
+  try {
+    const honesty = await askForHeads({ urls, nodes, pairs: HEAD_PAIRS, durationMs: TOTAL_MS });
+    return { name, ...honesty };
+  } finally {
+    clearTimeout(goesBad);
+    await front.stop();
+    await stopAll(nodes);
+  }
+}
+
+function shownHeads({ stale, lying, missing, foreignAt, failed }: Honesty): string {
+  const foreign = foreignAt.length > 0 ? `, ${foreignAt.length} of another chain` : '';
+  return `${stale + lying} + ${missing}${foreign}${failed.length > 0 ? `, failed: ${failed[0]}` : ''}`;
+}
+
+async function compareHeads(): Promise<number> {
+  process.stdout.write(
+    `Of ${HEAD_PAIRS} heads, each followed by its block: heads more than 5 s old or lying + blocks that were missing.\n`,
+  );
+  let missed = 0;
+  for (const fault of HEAD_FAULTS) {
+    const cells: string[] = [];
+    for (const start of CONTENDERS) {
+      const outcome = await headsOf(start, fault);
+      if (!outcome) continue;
+      cells.push(`${outcome.name} ${shownHeads(outcome)}`.padEnd(52));
+      const { stale, lying, missing, failed } = outcome;
+      if (start === ours && stale + lying + missing + failed.length > 0) missed++;
+    }
+    process.stdout.write(`${fault.padEnd(10)}${cells.join('')}\n`);
+  }
+  return missed;
+}
+
 const shown = ({ lost, worstMs }: Outcome): string =>
   `${lost} / ${worstMs < 1000 ? `${worstMs.toFixed(0)} ms` : `${(worstMs / 1000).toFixed(1)} s`}`;
 
@@ -158,6 +208,7 @@ async function main(): Promise<void> {
     }
     process.stdout.write(`${fault.padEnd(10)}${cells.join('')}${verdict}\n`);
   }
+  missed += await compareHeads();
   if (missed > 0) process.exitCode = 1;
 }
 
