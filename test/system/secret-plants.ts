@@ -87,7 +87,11 @@ export async function plant(): Promise<Plants> {
     tls: { ca, cert, key: badKey },
   };
   const own = `${secret('user')}:${secret('info%40pw')}`;
-  const good = { id: 'well', url: `http://${own}@127.0.0.1:${well.port}`, tier: 'fallback' };
+  const ownSocket = `${secret('wsuser')}:${secret('wspw')}@127.0.0.1:${well.port}`;
+  const good = {
+    ...{ id: 'well', url: `http://${own}@127.0.0.1:${well.port}`, tier: 'fallback' },
+    wsUrl: `ws://${ownSocket}/${secret('wspath')}?k=${secret('wsquery')}`,
+  };
   // A client's read goes to the bad ones first and to the good one last.
   const shared = { probe: PROBE, tries: 10 };
   const networks = {
