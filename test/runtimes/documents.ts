@@ -84,6 +84,7 @@ for (let round = 0; round < ROUNDS; round++) {
       publisher: 'sidecar-ß-1',
       settled: round > 2,
       freshSince: now - 6000,
+      lookMs: 2000,
     },
   });
   const text = encodeRanking({ ...past, epoch: NOW, seq: round });
