@@ -35,8 +35,10 @@ const MESSAGE_CHARS_MAX = 262_144;
 const SILENCE_MS = 3000;
 
 const RETRY_MIN_MS = 500;
-/** While it told heads before, such as a node that is restarted. */
-const RETRY_MAX_MS = 30_000;
+/** Steep: thousands of upstreams may have no WebSocket at all. */
+const RETRY_FACTOR = 4;
+/** Where heads were told before, such as by a node that is restarted. */
+const RETRY_MAX_MS = 10_000;
 /** An upstream without WebSocket may get one some day. */
 const REFUSED_RETRY_MS = 600_000;
 
@@ -59,7 +61,8 @@ export function follow(options: FollowOptions): Following {
       hasTold ||= ending === 'told';
       failures = ending === 'told' ? 0 : failures + 1;
       const most = hasTold ? RETRY_MAX_MS : REFUSED_RETRY_MS;
-      const waitMs = ending === 'refused' ? REFUSED_RETRY_MS : Math.min(most, RETRY_MIN_MS * 2 ** failures);
+      const waitMs =
+        ending === 'refused' ? REFUSED_RETRY_MS : Math.min(most, RETRY_MIN_MS * RETRY_FACTOR ** failures);
       await pause(waitMs * (0.5 + random() / 2), signal);
     }
   }
