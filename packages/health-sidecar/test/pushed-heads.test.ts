@@ -131,8 +131,10 @@ test('a subscription that stays behind what polls see is opened anew', async () 
   if (!node) throw new TypeError('a node was started');
   stage({ config: configOf({ main: network([node]) }) });
   await subscribed([node]);
-  node.pushMode = 'silent';
   node.head = 1001;
+  await waitFor(() => node.webSockets.toldAt.has(1001), { what: 'a head that is told' });
+  node.pushMode = 'silent';
+  node.head = 1002;
   await waitFor(() => node.webSockets.asked === 2, { what: 'another subscription' });
 });
 

@@ -35,12 +35,12 @@ const MESSAGE_CHARS_MAX = 262_144;
 const SILENCE_MS = 3000;
 
 const RETRY_MIN_MS = 500;
-/** Steep: thousands of upstreams may have no WebSocket at all. */
-const RETRY_FACTOR = 4;
-/** Where heads were told before, such as by a node that is restarted. */
-const RETRY_MAX_MS = 10_000;
 /** An upstream without WebSocket may get one some day. */
 const REFUSED_RETRY_MS = 600_000;
+/** Where heads were told before, such as by a node that is restarted. */
+const KNOWN = { factor: 4, mostMs: 10_000 };
+/** Steep: thousands of upstreams may have no WebSocket at all, and each attempt costs as much as some probes. */
+const UNKNOWN = { factor: 16, mostMs: REFUSED_RETRY_MS };
 
 const SUBSCRIPTION_ID = 1;
 
@@ -60,10 +60,9 @@ export function follow(options: FollowOptions): Following {
       const ending = await listen({ ...options, signal: AbortSignal.any([signal, session.signal]), onHead });
       hasTold ||= ending === 'told';
       failures = ending === 'told' ? 0 : failures + 1;
-      const most = hasTold ? RETRY_MAX_MS : REFUSED_RETRY_MS;
-      const waitMs =
-        ending === 'refused' ? REFUSED_RETRY_MS : Math.min(most, RETRY_MIN_MS * RETRY_FACTOR ** failures);
-      await pause(waitMs * (0.5 + random() / 2), signal);
+      const { factor, mostMs } = hasTold ? KNOWN : UNKNOWN;
+      const waitMs = Math.min(mostMs, RETRY_MIN_MS * factor ** failures);
+      await pause((ending === 'refused' ? REFUSED_RETRY_MS : waitMs) * (0.5 + random() / 2), signal);
     }
   }
 
