@@ -53,11 +53,13 @@ export function follow(options: FollowOptions): Following {
   async function listenOn(): Promise<void> {
     let failures = 0;
     let hasTold = false;
+    // One listener for all sessions: a signal made of two is kept by both for as long as they live.
+    signal.addEventListener('abort', () => session.abort(), { once: true });
     while (!signal.aborted) {
       session = new AbortController();
       told = null;
       behindSince = null;
-      const ending = await listen({ ...options, signal: AbortSignal.any([signal, session.signal]), onHead });
+      const ending = await listen({ ...options, onHead }, session);
       hasTold ||= ending === 'told';
       failures = ending === 'told' ? 0 : failures + 1;
       const { factor, mostMs } = hasTold ? KNOWN : UNKNOWN;
@@ -84,11 +86,14 @@ export function follow(options: FollowOptions): Following {
 }
 
 /** One connection, from its opening to its end. */
-async function listen({ push, open, timeoutMs, signal, pause, onHead }: FollowOptions): Promise<Ending> {
+async function listen(
+  { push, open, timeoutMs, pause, onHead }: FollowOptions,
+  session: AbortController,
+): Promise<Ending> {
+  const { signal } = session;
+  const end = () => session.abort();
   const socket = await open().catch(() => null); // Such as a certificate that the runtime cannot read.
   if (socket === null) return 'failed';
-  const over = new AbortController();
-  const ended = AbortSignal.any([signal, over.signal]);
   let agreed = false;
   let ending: Ending = 'failed';
   socket.onopen = () => {
@@ -97,23 +102,23 @@ async function listen({ push, open, timeoutMs, signal, pause, onHead }: FollowOp
   };
   socket.onmessage = (event) => {
     const data: unknown = event.data;
-    if (ended.aborted || typeof data !== 'string' || data.length > MESSAGE_CHARS_MAX) return;
+    if (signal.aborted || typeof data !== 'string' || data.length > MESSAGE_CHARS_MAX) return;
     const message = parsedJson(data);
     if (!isRecord(message)) return;
     if (message.id === SUBSCRIPTION_ID && isRecord(message.error)) ending = 'refused';
-    if (ending === 'refused') return over.abort();
+    if (ending === 'refused') return end();
     agreed = true;
     const head = push.headIn(message);
     if (head === null) return;
     ending = 'told';
     onHead(head);
   };
-  socket.onerror = () => over.abort();
-  socket.onclose = () => over.abort();
-  void pause(timeoutMs, ended).then(() => agreed || over.abort());
+  socket.onerror = end;
+  socket.onclose = end;
+  void pause(timeoutMs, signal).then(() => agreed || end());
   await new Promise<void>((resolve) => {
-    if (ended.aborted) resolve();
-    ended.addEventListener('abort', () => resolve(), { once: true });
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
   });
   socket.close();
   return ending;

@@ -31,13 +31,14 @@ export function createFollowers(options: FollowersOptions): Followers {
   const { push } = PROTOCOLS[options.protocol];
   const followed = new Map<string, Followed>();
   const ending = new Set<Promise<void>>();
+  options.signal.addEventListener('abort', () => keep([]), { once: true });
 
   function begin(upstream: LocatedUpstream, pushed: Push): Followed {
     const over = new AbortController();
     const following = follow({
       ...options,
       push: pushed,
-      signal: AbortSignal.any([options.signal, over.signal]),
+      signal: over.signal,
       open: async () => openSocket(await options.fetcherOf(upstream), upstream, pushed),
       onHead: (head) => options.onHead(upstream.id, head),
     });
@@ -48,20 +49,22 @@ export function createFollowers(options: FollowersOptions): Followers {
     return one;
   }
 
+  function keep(upstreams: readonly LocatedUpstream[]): void {
+    const present = new Set(upstreams);
+    for (const [id, { upstream, over }] of followed) {
+      if (present.has(upstream)) continue;
+      followed.delete(id);
+      over.abort();
+    }
+  }
+
   return {
     polled(upstream, head) {
       if (!push || options.signal.aborted) return;
       const one = followed.get(upstream.id) ?? begin(upstream, push);
       one.polled(head.number);
     },
-    keep(upstreams) {
-      const present = new Set(upstreams);
-      for (const [id, { upstream, over }] of followed) {
-        if (present.has(upstream)) continue;
-        followed.delete(id);
-        over.abort();
-      }
-    },
+    keep,
     async idle() {
       await Promise.all(ending);
     },
