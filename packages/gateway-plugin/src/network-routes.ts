@@ -87,7 +87,7 @@ class Front {
   }
 
   /** At `/:network` itself, or at the root of the network that is served there. */
-  async enter(name: string, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+  enter(name: string, request: FastifyRequest, reply: FastifyReply): FastifyReply | Promise<FastifyReply> {
     const network = this.#gateway.networks.get(name);
     if (!network) return leave(reply);
     if (network.config.protocol === 'http') {
@@ -131,12 +131,13 @@ class Front {
     });
   }
 
-  async #readJsonRpc(
+  /** @throws BalancerError `RPCB_NOT_FOUND` */
+  #readJsonRpc(
     network: Network,
     depth: number,
     request: FastifyRequest,
     reply: FastifyReply,
-  ): Promise<FastifyReply> {
+  ): FastifyReply | Promise<FastifyReply> {
     if (request.method === 'OPTIONS') return leave(reply); // Left to the host.
     if (request.method !== 'POST')
       throw new BalancerError('RPCB_NOT_FOUND', { detail: 'JSON-RPC over HTTP is sent with POST' });

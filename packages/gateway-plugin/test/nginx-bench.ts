@@ -1,5 +1,6 @@
 // Decides: how a test asks a network with nginx's rules, or with ours, over FakeNodes and with a clock of its own.
 // Must not know: what is asserted.
+import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { createClock, type FakeClock } from '../../../test/kit/clock.ts';
 import type { FakeNode } from '../../../test/kit/fake-node.ts';
@@ -50,7 +51,7 @@ export async function startBench(upstreams: Config[0], settings: Config[1] = {})
     const body = Buffer.from(`{"jsonrpc":"2.0","id":1,"method":"${method}","params":["0x01"]}`);
     const incoming = { body, suffix: '', headers: [], pin: null, cancellation };
     const answer = answerOf(await forward(network, incoming, clock.now), 'r');
-    const written = answer.body === null || Buffer.isBuffer(answer.body) ? answer.body : text(answer.body);
+    const written = answer.body instanceof Readable ? text(answer.body) : answer.body;
     // A broken body is told as what the client would have: nothing whole.
     const told = await Promise.resolve(written).then(String, () => 'cut');
     // One turn later its connection may be used again.

@@ -40,6 +40,15 @@ describe('a single call', () => {
     expect(textOf(answerSingle(call, exchangeOf([call]), 'r'))).toBe(' {"x":1} ');
   });
 
+  test.each([
+    ['letters beyond ASCII', Buffer.from('{"x":"\u00fc\u{1f680}"}')],
+    ['bytes that are no UTF-8', Buffer.from('7b2278223a22ff80227d', 'hex')],
+    ['more than is worth a copy', Buffer.from(`"${'x'.repeat(5000)}"`)],
+  ])('%s go out as the bytes that came', (_what, bytes) => {
+    const call = { ...callOf('1'), answer: bytes };
+    expect(answerSingle(call, exchangeOf([call]), 'r').body).toBe(bytes);
+  });
+
   test('a notification has no content, unless it failed', () => {
     const call = answered(undefined, '');
     expect(answerSingle(call, exchangeOf([call]), 'r')).toMatchObject({ status: 204, body: null });

@@ -1,5 +1,6 @@
 // Decides: how what came of a request is written: one JSON-RPC answer, an array of them, or an error of ours.
 // Must not know: Fastify, attempts, upstreams.
+import { isAscii } from 'node:buffer';
 import type { Readable } from 'node:stream';
 import { BalancerError, type ErrorCode, type Reason } from '@rpc-balancer/shared';
 import { joinAnswers } from '../upstream/batch.ts';
@@ -18,7 +19,7 @@ export interface FailureDetails {
 export interface Answer {
   readonly status: number;
   /** Null: no content (nothing but notifications). */
-  readonly body: Buffer | Readable | null;
+  readonly body: Buffer | string | Readable | null;
   /** Of a stream, where the node said it: then a client notices a cut. */
   readonly streamBytes?: number | null;
   /** The error's code, or `ok`: the label of the request in the metrics. */
@@ -66,7 +67,15 @@ export function answerSingle(call: Call, exchange: Exchange, requestId: string):
   }
   if (call.failure) return answerError(errorOf(call, call.failure, exchange), idOf(call), requestId);
   if (call.id === null) return { status: 204, body: null, code: 'ok', retryAfterMs: null };
-  return { status: 200, body: call.answer, code: 'ok', retryAfterMs: null };
+  return { status: 200, body: call.answer && cheapest(call.answer), code: 'ok', retryAfterMs: null };
+}
+
+/** Of a longer one the copy costs more than it saves. */
+const TEXT_BYTES_MAX = 4096;
+
+/** node:http writes a text in one piece with the header, where bytes are a second one. Beyond ASCII it would not stay as it is. */
+function cheapest(answer: Buffer): Buffer | string {
+  return answer.length <= TEXT_BYTES_MAX && isAscii(answer) ? answer.toString('latin1') : answer;
 }
 
 /** Answers stand in request order; 200 whatever the elements hold. */

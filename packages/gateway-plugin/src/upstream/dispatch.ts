@@ -9,8 +9,8 @@ export interface AttemptRequest {
   readonly verb: string;
   /** With its query. */
   readonly path: string;
-  /** Flat list of name, value, name, value: the form that undici writes fastest. */
-  readonly headers: readonly string[];
+  /** Flat list of name, value, name, value: the form that undici writes fastest. Its own: undici asks for one to write to. */
+  readonly headers: string[];
   readonly body: Uint8Array | null;
   /** To the first byte and between two bytes, in ms. */
   readonly readTimeoutMs: number;
@@ -86,7 +86,7 @@ export function dispatch(
     path: attemptRequest.path,
     // undici's type lists the usual verbs; it sends any token.
     method: attemptRequest.verb as Dispatcher.HttpMethod,
-    headers: [...attemptRequest.headers],
+    headers: attemptRequest.headers,
     body: attemptRequest.body,
     headersTimeout: attemptRequest.readTimeoutMs,
     bodyTimeout: attemptRequest.readTimeoutMs,

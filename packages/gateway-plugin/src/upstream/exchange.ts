@@ -143,7 +143,7 @@ export class Exchange {
       holdBytes: shape === 'batch' ? batchAnswerLimitBytes : heldOfOne,
     };
     return dispatch(to, attemptRequest, this.cancellation, (reply) => {
-      if (reply.kind === 'answered') member.usage.hear((name) => [reply.headers[name]].flat()[0], this.now());
+      if (reply.kind === 'answered') member.usage.hear((name) => firstOf(reply.headers[name]), this.now());
       onReply(reply);
     });
   }
@@ -190,4 +190,8 @@ export class Exchange {
     this.network.leave();
     clearTimeout(this.#deadline);
   }
+}
+
+function firstOf(value: string | readonly string[] | undefined): string | undefined {
+  return typeof value === 'object' ? value[0] : value;
 }

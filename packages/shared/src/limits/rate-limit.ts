@@ -17,7 +17,11 @@ export type HeaderOf = (name: string) => string | null | undefined;
 const FIELD_CHARS_MAX = 1024;
 
 /** With a dash behind: draft-ietf-httpapi-ratelimit-headers up to 06; GitHub and most gateways; the oldest spelling. */
-const PREFIXES = ['ratelimit', 'x-ratelimit', 'x-rate-limit'] as const;
+const SPELLINGS = ['ratelimit', 'x-ratelimit', 'x-rate-limit'].map((prefix) => ({
+  left: `${prefix}-remaining`,
+  limit: `${prefix}-limit`,
+  reset: `${prefix}-reset`,
+}));
 
 /** Seconds since 1970 have passed this in 2001, milliseconds have in 1970: what is smaller counts from now. */
 const EPOCH_SECONDS_MIN = 1_000_000_000;
@@ -26,8 +30,8 @@ const EPOCH_MS_MIN = 1_000_000_000_000;
 /** What the answer says of the limit that is nearest to its end; null where it says nothing that can be read. */
 export function readRateLimit(headerOf: HeaderOf, now: number): RateLimit | null {
   const field = headerOf('ratelimit');
-  const policy = headerOf('ratelimit-policy') ?? '';
-  return (field ? readField(field, policy, now) : null) ?? readPlain(headerOf, now);
+  const told = field ? readField(field, headerOf('ratelimit-policy') ?? '', now) : null;
+  return told ?? readPlain(headerOf, now);
 }
 
 /** One field with all in it: drafts 08 and later (`"default";r=50;t=30`), or draft 07 (`limit=100, remaining=50, reset=30`). */
@@ -48,11 +52,11 @@ function readField(field: string, policyField: string, now: number): RateLimit |
 }
 
 function readPlain(headerOf: HeaderOf, now: number): RateLimit | null {
-  for (const prefix of PREFIXES) {
-    const left = wholeIn(headerOf(`${prefix}-remaining`));
+  for (const names of SPELLINGS) {
+    const text = headerOf(names.left); // Missing in most answers.
+    const left = text ? wholeIn(text) : null;
     if (left === null) continue;
-    const limit = wholeIn(headerOf(`${prefix}-limit`));
-    return { left, limit, resetAt: resetIn(headerOf(`${prefix}-reset`), now) };
+    return { left, limit: wholeIn(headerOf(names.limit)), resetAt: resetIn(headerOf(names.reset), now) };
   }
   return null;
 }
