@@ -62,6 +62,8 @@ export interface NetworkState {
   ticketed: boolean;
   /** When a request came last. */
   askedAt: number;
+  /** How late what replicas tell each other is: the shortest time that the store took for the last of it, in ms. */
+  storeDelayMs: number;
   /** Whether an upstream has failures that no success elsewhere has confirmed. */
   unconfirmed: boolean;
   /** Called when there is something to tell the other replicas; set by who tells. */
@@ -91,6 +93,7 @@ export function createNetworkState(config: NetworkConfig, options: StateOptions)
     winner: null,
     ticketed: false,
     askedAt: 0,
+    storeDelayMs: 0,
     unconfirmed: false,
     tell: () => {},
   };

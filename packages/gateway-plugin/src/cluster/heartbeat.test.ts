@@ -27,6 +27,7 @@ function startBench() {
     fails: false,
     failures: 0,
     durations: [] as number[],
+    takesMs: 7,
   };
   const store: Store = {
     ...shared,
@@ -34,7 +35,7 @@ function startBench() {
       if (bench.fails) throw new Error('out of reach');
       bench.contents.push(told.content);
       bench.usages.push(told.usage);
-      clock.advance(7);
+      clock.advance(bench.takesMs);
       return shared.beat(network, instance, told, lifeMs);
     },
   };
@@ -48,7 +49,7 @@ function startBench() {
   onTestFinished(() => heartbeat.stop());
   const a = memberOf(net.state, 0);
   return {
-    ...{ bench, clock, a },
+    ...{ bench, clock, a, state: net.state },
     begin: () => beginAttempt(a, clock.now(), LONG_MS),
     tell: (by: string, inFlight: Record<string, number>) =>
       shared.beat('net', by, { content: encodeBeat(inFlight), usage: null }, LONG_MS),
@@ -93,6 +94,17 @@ test('a heartbeat tells how long the store took for it', async () => {
   const { bench, beats } = startBench();
   await beats(1);
   expect(bench.durations[0]).toBe(7);
+});
+
+test('the store counts as late when it was for a second of beats, until it is not for one', async () => {
+  const { bench, beats, state } = startBench();
+  await beats(2);
+  bench.takesMs = 300;
+  await beats(2);
+  expect(state.storeDelayMs).toBeLessThan(300);
+  await waitFor(() => state.storeDelayMs === 300, { what: 'the delay to be noticed' });
+  bench.takesMs = 7;
+  await waitFor(() => state.storeDelayMs === 7, { what: 'the delay to be over' });
 });
 
 test('an attempt that ended before the next heartbeat is never told', async () => {

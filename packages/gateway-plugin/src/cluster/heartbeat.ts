@@ -34,6 +34,9 @@ export interface HeartbeatOptions {
   readonly onBeatFailure: (network: string) => void;
 }
 
+/** A second of them. */
+const BEATS_KEPT = 4;
+
 export interface Heartbeat {
   stop(): Promise<void>;
 }
@@ -47,6 +50,8 @@ interface Told {
   usageAt: number;
   /** When the store answered last. */
   heardAt: number;
+  /** How long it took for the last beats, so that a single slow one says nothing. */
+  tookMs: readonly number[];
   running: Promise<void> | null;
 }
 
@@ -67,6 +72,8 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
     last.content = known ? content : null;
     last.usage = known ? usage : null;
     last.heardAt = now();
+    last.tookMs = [...last.tookMs, last.heardAt - begunAt].slice(-BEATS_KEPT);
+    if (last.tookMs.length === BEATS_KEPT) state.storeDelayMs = Math.min(...last.tookMs);
     onBeat(name, last.heardAt - begunAt);
     if (!shared) return;
     const heard = Object.values(others).map(decodeBeat);
@@ -87,7 +94,7 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
     const { name, state } = network;
     const last = told.get(name) ?? {
       ...{ content: null, usage: null, usageAt: 0 },
-      ...{ heardAt: now(), running: null },
+      ...{ heardAt: now(), tookMs: [], running: null },
     };
     told.set(name, last);
     if (now() - last.heardAt > LIFE_MS) for (const member of state.members) member.inFlightElsewhere = 0;

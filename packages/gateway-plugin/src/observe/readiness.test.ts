@@ -65,6 +65,15 @@ test('incident 4: a chain that stalls is told and leaves the network ready, unti
   expect(networkReadiness(network, later).problems).toEqual([expect.stringMatching(/^publisher_missing: /)]);
 });
 
+test('a store that is slow for every beat is told, and the network stays ready', () => {
+  const network = networkOf({ reasons: [null, null] });
+  network.state.storeDelayMs = 100;
+  expect(networkReadiness(network, NOW).problems).toEqual([]);
+  network.state.storeDelayMs = 101;
+  expect(readinessOf([network], HEALTHY, NOW)).toMatchObject({ ready: true, degraded: true });
+  expect(networkReadiness(network, NOW).problems).toEqual([expect.stringMatching(/^store_slow: /)]);
+});
+
 describe('the condition of a network', () => {
   test('a network is ok while any upstream is eligible, whatever the others are', () => {
     for (const reason of Object.keys(REASONS) as Reason[]) {

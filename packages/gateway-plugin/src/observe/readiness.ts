@@ -58,7 +58,18 @@ export function networkReadiness(network: Network, now: number): NetworkReadines
   };
 }
 
-function problemsOf({ state, hash, config }: Network, now: number): string[] {
+/** A tenth of what a shared count may be old; without trouble it is a millisecond. */
+const STORE_DELAY_MAX_MS = 100;
+
+function problemsOf(network: Network, now: number): string[] {
+  if (network.state.storeDelayMs <= STORE_DELAY_MAX_MS) return rankingProblems(network, now);
+  return [
+    `store_slow: Redis takes longer than ${STORE_DELAY_MAX_MS} ms, so that replicas hear of each other late; look at its load, its slow log and the network in between`,
+    ...rankingProblems(network, now),
+  ];
+}
+
+function rankingProblems({ state, hash, config }: Network, now: number): string[] {
   const { snapshot } = state;
   if (config.probe === null) return [];
   if (snapshot === null || isStale(snapshot, now, state.rankingMaxAgeMs)) {
