@@ -201,6 +201,17 @@ describe('what comes back from a node of an http network', () => {
     expect([status, headers['content-length'], text]).toEqual([200, '1234', '']);
   });
 
+  test('the connection is good for a next request after HEAD as well', async () => {
+    const { node, ask } = await one();
+    const sockets = new Set<unknown>();
+    node.respond = (request, response) => {
+      sockets.add(request.socket);
+      response.end('a');
+    };
+    for (const verb of ['GET', 'HEAD', 'HEAD', 'GET']) await ask(verb, '/net/x');
+    expect(sockets.size).toBe(1);
+  });
+
   test.each([204, 304])('%i has no body', async (status) => {
     const { node, ask } = await one();
     node.respond = (_request, response) => response.writeHead(status, { etag: '"1"' }).end();

@@ -90,6 +90,8 @@ export function dispatch(
     body: attemptRequest.body,
     headersTimeout: attemptRequest.readTimeoutMs,
     bodyTimeout: attemptRequest.readTimeoutMs,
+    // After HEAD undici would close the connection, which is good for the next request as after any other (as in nginx).
+    ...(attemptRequest.verb === 'HEAD' && { reset: false }),
   };
   to.pool.dispatch(options, attempt);
   return attempt;
