@@ -4,7 +4,7 @@ import { BalancerError, type Config, ERRORS, type ErrorCode, parseConfig } from 
 import { describe, expect, test } from 'vitest';
 import { createMetrics as createGatewayMetrics } from '../packages/gateway-plugin/src/observe/metrics.ts';
 import { type RpcBalancerOptions, resolveOptions } from '../packages/gateway-plugin/src/options.ts';
-import { createMetrics as createSidecarMetrics } from '../packages/health-sidecar/src/status.ts';
+import { createMetrics as createSidecarMetrics } from '../packages/health-sidecar/src/metrics.ts';
 import { configSchema } from '../packages/shared/src/config/schema.ts';
 import type { Method } from '../packages/shared/src/protocols/table.ts';
 import { TABLES } from '../packages/shared/src/protocols/tables.ts';

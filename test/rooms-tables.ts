@@ -18,7 +18,7 @@ export const ROOMS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['index'],
     ['sidecar'],
     ['runner'],
-    ['cycle', 'lease', 'attendance', 'status'],
+    ['cycle', 'lease', 'attendance', 'status', 'metrics'],
     ['probes', 'publish', 'budgets'],
     ['rank', 'reach'],
     ['head', 'samples', 'fetchers', 'spread'],
@@ -116,7 +116,7 @@ export const KNOWLEDGE: readonly Knowledge[] = [
   {
     what: 'prom-client',
     pattern: importsValue('prom-client'),
-    rooms: ['gateway-plugin/src/observe/', 'health-sidecar/src/status.ts'],
+    rooms: ['gateway-plugin/src/observe/', 'health-sidecar/src/metrics.ts'],
   },
   { what: 'serving HTTP in the sidecar', pattern: imports('srvx'), rooms: ['health-sidecar/src/status.ts'] },
   { what: 'node:http', pattern: imports('node:https?'), rooms: [] },
@@ -187,7 +187,7 @@ export const KNOWLEDGE: readonly Knowledge[] = [
     pattern: /['"`]rpc_balancer_/,
     rooms: [
       ...['gateway-plugin/src/observe/metrics.ts', 'gateway-plugin/src/observe/ranked-metrics.ts'],
-      'health-sidecar/src/status.ts',
+      'health-sidecar/src/metrics.ts',
     ],
   },
   { what: 'any', pattern: /(?:\bas|:|<|\|)\s*any\b(?!\s*\()/, rooms: [] },

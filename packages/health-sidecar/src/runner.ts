@@ -16,8 +16,9 @@ import type { Attendance } from './attendance.ts';
 import { type CycleEnd, createCycle } from './cycle.ts';
 import { createFetchers } from './fetchers.ts';
 import { type HeldLease, keepLease } from './lease.ts';
+import type { Metrics } from './metrics.ts';
 import type { NodeFacts, Sample } from './samples.ts';
-import type { Metrics, NetworkStatus } from './status.ts';
+import type { NetworkStatus } from './status.ts';
 
 /** What the configuration says of a network; replaced when it changes. */
 export interface RunnerSettings {

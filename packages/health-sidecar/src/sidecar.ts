@@ -3,8 +3,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Config, ReloadResult } from '@rpc-balancer/shared';
 import { attend } from './attendance.ts';
+import { createMetrics } from './metrics.ts';
 import { emptyStatus, type Runner, type RunnerSettings, runNetwork, type Surroundings } from './runner.ts';
-import { createMetrics, type Readiness, type SidecarStatus } from './status.ts';
+import type { Readiness, SidecarStatus } from './status.ts';
 import { VERSION } from './version.ts';
 
 export interface SidecarOptions extends Surroundings {

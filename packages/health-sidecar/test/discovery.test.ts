@@ -22,7 +22,7 @@ async function namedStage(
   const nodes = [first, ...(await startNodes(...rest))];
   dns.set(NAME, ...nodes.map((_, at) => hostOf(at)));
   const urls = [{ url: `http://${NAME}:${first.port}` }, ...others];
-  const probe = { interval: intervalMs, timeout: 300, attempts: 1 };
+  const probe = { interval: intervalMs, timeout: 5000, attempts: 1 };
   const config = configOf({ main: network(urls, { resolve, probe }) });
   return { ...stage({ config, resolver: dns.resolver }), dns, nodes };
 }
@@ -42,6 +42,9 @@ describe('with resolve: each', () => {
     const later = await ranked('two addresses', ({ upstreams }) => upstreams.length === 2);
     expect(reasonsIn(later)).toEqual({ [`a@${hostOf(0)}`]: null, [`a@${hostOf(1)}`]: null });
     expect(sidecar.status().networks[0]?.upstreams.map(({ id }) => id)).not.toContain(`a@${hostOf(2)}`);
+    const metrics = await sidecar.metrics();
+    expect(metrics).toContain(`upstream="a@${hostOf(1)}"`);
+    expect(metrics).not.toContain(`upstream="a@${hostOf(2)}"`);
     dns.set(NAME, hostOf(0));
     await waitFor(() => nodes[1]?.openSockets === 0, {
       what: 'the sockets of the lost address to be closed',
