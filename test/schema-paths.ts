@@ -57,7 +57,7 @@ type Tree = { [key: string]: unknown };
 
 /** Some keys of a probe are those of one protocol. */
 function smallestProbe(path: string): Tree {
-  const [, key = ''] = /^networks\.\*\.probe\.(path|status|json|head)\b/.exec(path) ?? [];
+  const [, key = ''] = /^networks\.\*\.probe\.(method|path|status|json|head)\b/.exec(path) ?? [];
   if (key === '') return {};
   return { protocol: 'http', ...(path.includes('.head.') && { probe: { head: { pointer: '/height' } } }) };
 }

@@ -152,8 +152,8 @@ describe('a probe of an http upstream', () => {
   async function start(answer: Answer) {
     const asked: string[] = [];
     const app = fastify();
-    app.get('/*', async (request, reply) => {
-      asked.push(request.url);
+    app.all('/*', async (request, reply) => {
+      asked.push(request.method === 'GET' ? request.url : `${request.method} ${request.url}`);
       return answer(reply, request.url, request.headers);
     });
     const url = await app.listen({ host: '127.0.0.1', port: 0 });
@@ -224,6 +224,21 @@ describe('a probe of an http upstream', () => {
     const sample = await http(url, { json });
     expect(sample).toMatchObject(detail === null ? { failure: null } : { failure: 'probe_failed', detail });
   });
+
+  test.each(['HEAD', 'POST'])(
+    'asks with %s where that is wanted, and for the head with GET',
+    async (method) => {
+      const { url, asked } = await start((reply, path) =>
+        path === '/slot' ? { slot: 7 } : reply.code(method === 'POST' ? 202 : 200).send(),
+      );
+      const head = { path: '/slot', pointer: '/slot' };
+      expect(await http(url, { method, head })).toMatchObject({ failure: null, head: { number: 7 } });
+      expect(asked.toSorted()).toEqual(['/slot', `${method} /health`]);
+      expect(await http(`${url}/gone`, { method, status: 404 })).toMatchObject({
+        detail: expect.stringMatching(`^${method} /health: HTTP 20`),
+      });
+    },
+  );
 
   test('reads at most a megabyte, and needs no more where nothing in it is expected', async () => {
     const { url } = await start(() => ({ status: 'ok', padding: 'x'.repeat(1_100_000) }));

@@ -8,7 +8,7 @@ import type { ProbeContext } from './protocol.ts';
 export interface Question {
   /** Says in a failure's detail what was asked. */
   readonly name: string;
-  readonly verb: 'GET' | 'POST';
+  readonly verb: 'GET' | 'HEAD' | 'POST';
   /** Behind the path of the upstream, with its query; empty for the upstream's own. */
   readonly path: string;
   readonly body?: string;

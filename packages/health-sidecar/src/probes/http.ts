@@ -13,13 +13,12 @@ const MISCONFIGURED =
 export const http: Protocol = { callsMax: 2, probeOnce };
 
 async function probeOnce(upstream: UpstreamConfig, context: ProbeContext): Promise<Sample> {
-  const { path: healthPath, status, head } = context.probe;
+  const { method, path: healthPath, status, head } = context.probe;
   const ask = createAsk(upstream, context);
   const isGood = (given: number) => given >= status.first && given <= status.last;
-  const get = (path: string) => ask({ name: `GET ${path}`, verb: 'GET', path, isGood });
   const [health, elsewhere] = await Promise.all([
-    get(healthPath),
-    head?.path === undefined ? null : get(head.path),
+    ask({ name: `${method} ${healthPath}`, verb: method, path: healthPath, isGood }),
+    head?.path === undefined ? null : ask({ name: `GET ${head.path}`, verb: 'GET', path: head.path, isGood }),
   ]);
   const sampledAt = context.now();
   if (health.kind === 'failed') return { ...failedSample(health), sampledAt };
@@ -37,8 +36,9 @@ function sampleOf(
   { probe, redact }: ProbeContext,
 ): Omit<GoodSample, 'sampledAt'> | Omit<FailedSample, 'sampledAt'> {
   const document = documentOf(health);
-  const fail = (text: string, path = probe.path) =>
-    ({ failure: 'probe_failed', detail: foreignText(`GET ${path}: ${redact(text)}`) }) as const;
+  const asked = `${probe.method} ${probe.path}`;
+  const fail = (text: string, name = asked) =>
+    ({ failure: 'probe_failed', detail: foreignText(`${name}: ${redact(text)}`) }) as const;
   for (const [pointer, expected] of Object.entries(probe.json)) {
     const found = valueAt(document, pointer);
     if (health.text === null) return fail(`more than ${BODY_BYTES_MAX} bytes`);
@@ -46,7 +46,10 @@ function sampleOf(
   }
   const number =
     probe.head && heightOf(valueAt(elsewhere ? documentOf(elsewhere) : document, probe.head.pointer));
-  if (probe.head && number === null) return fail(`no head at ${probe.head.pointer}`, probe.head.path);
+  if (probe.head && number === null) {
+    const { path, pointer } = probe.head;
+    return fail(`no head at ${pointer}`, path && `GET ${path}`);
+  }
   const uptimeS = isRecord(document) ? document.uptime : undefined;
   return {
     failure: null,

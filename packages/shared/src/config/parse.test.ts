@@ -69,7 +69,7 @@ describe('the defaults', () => {
           hostHeader: 'node',
           probe: {
             ...{ interval: 2000, timeout: 5000, attempts: 3, maxPerMinute: null },
-            ...{ path: '/health', status: { first: 200, last: 299 }, json: {}, head: null },
+            ...{ method: 'GET', path: '/health', status: { first: 200, last: 299 }, json: {}, head: null },
           },
           methods: { reads: [], writes: [], tags: {} },
           upstreams: [

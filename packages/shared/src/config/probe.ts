@@ -6,6 +6,7 @@ import type { ProtocolName } from './protocol.ts';
 
 const STATUS_MIN = 100;
 const STATUS_MAX = 599;
+const METHODS = ['GET', 'HEAD', 'POST'] as const;
 /** Longer than any that is written by hand. */
 const TEXT_CHARS_MAX = 1024;
 const POINTERS_MAX = 32;
@@ -47,7 +48,11 @@ export const probeSchema = section({
   attempts: whole(1, 10).default(3),
   /** Most calls of probes to one upstream in a minute, as plans count them. `off`: as often as `interval` says. */
   maxPerMinute: offOr(whole(1, 1_000_000)).default(null),
-  /** What an upstream of an http network is asked. */
+  /** How an upstream of an http network is asked; a POST has no body. */
+  method: z
+    .enum(METHODS, { error: (issue) => `expected ${METHODS.join(', ')}${got(issue.input)}` })
+    .optional(),
+  /** What it is asked. */
   path: requestPath().optional(),
   /** The answers that are good. */
   status: statusRange().optional(),
@@ -64,10 +69,11 @@ type GivenProbe = z.output<typeof probeSchema>;
 
 /** The keys that only an http network has; the other protocols know by themselves what to ask. */
 type HttpProbe = {
-  readonly [Key in 'path' | 'status' | 'json' | 'head']: Exclude<GivenProbe[Key], undefined>;
+  readonly [Key in 'method' | 'path' | 'status' | 'json' | 'head']: Exclude<GivenProbe[Key], undefined>;
 };
 
 const HTTP_DEFAULTS: HttpProbe = {
+  method: 'GET',
   path: '/health', // What most services have.
   status: { first: 200, last: 299 },
   json: {},
@@ -81,7 +87,11 @@ interface Network {
 
 /** What is wrong with the probe because of the network's `protocol`. */
 export function checkProbe({ protocol, probe }: Network, context: z.RefinementCtx): void {
-  if (protocol === 'http' || probe === null) return;
+  if (probe === null) return;
+  if (protocol === 'http') {
+    checkBody(probe, context);
+    return;
+  }
   for (const key of Object.keys(HTTP_DEFAULTS)) {
     if (!(key in probe)) continue;
     const message = `expected protocol: http for this key, got ${protocol}, which knows by itself what to ask. Remove the key, or set protocol: http`;
@@ -89,10 +99,20 @@ export function checkProbe({ protocol, probe }: Network, context: z.RefinementCt
   }
 }
 
+/** An answer to HEAD has no body to look into. */
+function checkBody({ method, json = {}, head }: GivenProbe, context: z.RefinementCtx): void {
+  const looksInto = Object.keys(json).length > 0 || (head && head.path === undefined);
+  if (method !== 'HEAD' || !looksInto) return;
+  const message =
+    'expected GET or POST with json, or with a head without a path: an answer to HEAD has no body';
+  context.addIssue({ code: 'custom', path: ['probe', 'method'], message });
+}
+
 export function completeProbe(given: GivenProbe | null) {
   if (given === null) return null;
   return {
     ...given,
+    method: given.method ?? HTTP_DEFAULTS.method,
     path: given.path ?? HTTP_DEFAULTS.path,
     status: given.status ?? HTTP_DEFAULTS.status,
     json: given.json ?? HTTP_DEFAULTS.json,
