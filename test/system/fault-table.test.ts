@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { FakeNode, Mode } from '../kit/fake-node.ts';
 import { type LoadReport, runLoad } from '../kit/load.ts';
 import type { Program } from '../kit/program.ts';
-import { type Cluster, LONG, type Networks, QUICK_PROBE, startEmbedded, startTrio } from './cluster.ts';
+import { type Cluster, LONG, type Networks, PATIENT_PROBE, startEmbedded, startTrio } from './cluster.ts';
 import { balanceAnswer, balanceCall, idOf, readThrough, startChain, upstreamsOf } from './upstreams.ts';
 
 const RATE_PER_S = 200;
@@ -67,7 +67,7 @@ function networksOf(stage: Stage): Networks {
   ]);
   const probed = PROBED_ROWS.map(({ network }) => [
     network,
-    { probe: QUICK_PROBE, upstreams: upstreamsOf(stage.get(network) ?? []) },
+    { probe: PATIENT_PROBE, upstreams: upstreamsOf(stage.get(network) ?? []) },
   ]);
   return Object.fromEntries([...rows, ...probed]);
 }

@@ -4,7 +4,7 @@ import type { FakeNode } from '../kit/fake-node.ts';
 import { freePort } from '../kit/ports.ts';
 import type { Program } from '../kit/program.ts';
 import { type RedisOptions, type RedisServer, startRedis } from '../kit/redis.ts';
-import { agreed, type Cluster, createCluster, LEASE_TTL_MS, QUICK_PROBE } from './cluster.ts';
+import { agreed, type Cluster, createCluster, LEASE_TTL_MS, PATIENT_PROBE } from './cluster.ts';
 import { balanceCall, post, readThrough, startChain, upstreamsOf } from './upstreams.ts';
 
 const RIGHT = 'the-right-password';
@@ -26,7 +26,7 @@ async function startServer(options: RedisOptions): Promise<RedisServer> {
 function clusterOf(nodes: readonly FakeNode[], redis?: ConfigInput['redis']): Cluster {
   const cluster = createCluster({
     ...(redis && { redis, sidecar: { leaseTtl: LEASE_TTL_MS } }),
-    networks: { net: { probe: QUICK_PROBE, failTimeout: '1s', upstreams: upstreamsOf(nodes) } },
+    networks: { net: { probe: PATIENT_PROBE, failTimeout: '1s', upstreams: upstreamsOf(nodes) } },
   });
   onTestFinished(() => cluster.stop());
   return cluster;

@@ -199,7 +199,7 @@ test('a network with probe: off is neither probed nor published', async () => {
 test('a ranking is renewed before it is too old, however rarely is probed', async () => {
   const [node] = await startNodes({});
   if (!node) throw new TypeError('a node was started');
-  const probe = { interval: 3_600_000, timeout: 300, attempts: 1 };
+  const probe = { interval: 3_600_000, timeout: 5000, attempts: 1 };
   const { ranked } = stage({
     config: configOf({ main: network([node], { probe }) }, { rankingMaxAge: 1000 }),
   });

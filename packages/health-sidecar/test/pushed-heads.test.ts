@@ -7,7 +7,7 @@ import { startFakeSubstrate } from '../../../test/kit/fake-substrate.ts';
 import { waitFor } from '../../../test/kit/wait.ts';
 import { configOf, network, reasonsIn, says, stage, startNodes } from './stage.ts';
 
-const PROBE = { interval: '1h', timeout: 1000, attempts: 1 } as const;
+const PROBE = { interval: '1h', timeout: 5000, attempts: 1 } as const;
 const PUSHING = { pushMode: 'heads' } as const;
 
 const atHead =

@@ -31,10 +31,10 @@ export async function startNodes(...options: readonly FakeNodeOptions[]): Promis
 type NetworkInput = Partial<NonNullable<ConfigInput>['networks'][string]>;
 type SidecarInput = NonNullable<ConfigInput>['sidecar'];
 
-/** Upstreams a, b, c … at these URLs, probed often. */
+/** Upstreams a, b, c … at these URLs, probed often, with patience on a busy machine. */
 export function network(urls: readonly { readonly url: string }[], more: NetworkInput = {}) {
   const upstreams = urls.map(({ url }, at) => ({ id: String.fromCharCode(97 + at), url }));
-  return { probe: { interval: 100, timeout: 300, attempts: 1 }, upstreams, ...more };
+  return { probe: { interval: 100, timeout: 5000, attempts: 1 }, upstreams, ...more };
 }
 
 export function configOf(networks: Record<string, object>, sidecar: SidecarInput = {}): Config {
