@@ -57,6 +57,17 @@ describe('with resolve: each', () => {
     expect(rankings[0]?.upstreams).toHaveLength(2);
   });
 
+  test('who goes by another name is listened to on the same socket when an address comes or goes', async () => {
+    const [pushing] = await startNodes({ pushMode: 'heads' });
+    if (pushing === undefined) throw new TypeError('one node was just asked for');
+    const { dns, ranked } = await namedStage('each', 2, { others: [pushing] });
+    await waitFor(() => pushing.webSockets.subscribed === 1, { what: 'the subscription' });
+    dns.set(NAME, hostOf(0));
+    const { seq } = await ranked('two upstreams', ({ upstreams }) => upstreams.length === 2);
+    await ranked('some rounds', (later) => later.seq > seq + 5);
+    expect(pushing.webSockets).toMatchObject({ asked: 1, subscribed: 1 });
+  });
+
   test('the addresses of a name outvote nobody', async () => {
     const others = await startNodes({}, {});
     const { nodes, ranked } = await namedStage('each', 4, { others });

@@ -50,9 +50,10 @@ export function createFollowers(options: FollowersOptions): Followers {
   }
 
   function keep(upstreams: readonly LocatedUpstream[]): void {
-    const present = new Set(upstreams);
+    // Each is another object whenever an address of any of them has changed.
+    const present = new Set(upstreams.map(placeOf));
     for (const [id, { upstream, over }] of followed) {
-      if (present.has(upstream)) continue;
+      if (present.has(placeOf(upstream))) continue;
       followed.delete(id);
       over.abort();
     }
@@ -69,6 +70,10 @@ export function createFollowers(options: FollowersOptions): Followers {
       await Promise.all(ending);
     },
   };
+}
+
+function placeOf({ id, addresses }: LocatedUpstream): string {
+  return [id, ...addresses.toSorted()].join();
 }
 
 function openSocket(fetcher: Fetcher, upstream: LocatedUpstream, push: Push): WebSocket {
