@@ -110,12 +110,18 @@ test('one that has agreed may take its time to tell', async () => {
 });
 
 describe('the pause before the next socket', () => {
-  async function pausesOf(count: number, random: number, told = false): Promise<number[]> {
+  async function pausesOf(
+    count: number,
+    random: number,
+    { told = 0, lastsMs = 0 }: { readonly told?: number; readonly lastsMs?: number } = {},
+  ): Promise<number[]> {
     const given = await opened(bench({ random }));
-    if (told) given.socket.tellHead(5);
     const seen: number[] = [];
     for (let at = 0; at < count; at++) {
-      given.sockets.at(-1)?.onclose();
+      const socket = given.sockets.at(-1);
+      if (at < told) socket?.tellHead(5);
+      given.advance(at < told ? lastsMs : 0);
+      socket?.onclose();
       await given.settle();
       seen.push(given.pauses.at(-1)?.ms ?? 0);
       given.pauses.at(-1)?.end();
@@ -130,7 +136,12 @@ describe('the pause before the next socket', () => {
   });
 
   test('is ten seconds at most where heads were told before', async () => {
-    expect(await pausesOf(5, 1, true)).toEqual([500, 2000, 8000, 10_000, 10_000]);
+    expect(await pausesOf(5, 1, { told: 1, lastsMs: 10_000 })).toEqual([500, 2000, 8000, 10_000, 10_000]);
+  });
+
+  test('grows, too, while each socket ends soon after it has told', async () => {
+    expect(await pausesOf(3, 1, { told: 3, lastsMs: 9999 })).toEqual([2000, 8000, 10_000]);
+    expect(await pausesOf(3, 1, { told: 3, lastsMs: 10_000 })).toEqual([500, 500, 500]);
   });
 
   test('is spread down to its half', async () => {

@@ -59,9 +59,12 @@ export function follow(options: FollowOptions): Following {
       session = new AbortController();
       told = null;
       behindSince = null;
+      const beganAt = now();
       const ending = await listen({ ...options, onHead }, session);
       hasTold ||= ending === 'told';
-      failures = ending === 'told' ? 0 : failures + 1;
+      // Who closes each socket after a head or two would else be asked several times a second.
+      const lasted = ending === 'told' && now() - beganAt >= KNOWN.mostMs;
+      failures = lasted ? 0 : failures + 1;
       const { factor, mostMs } = hasTold ? KNOWN : UNKNOWN;
       const waitMs = Math.min(mostMs, RETRY_MIN_MS * factor ** failures);
       await pause((ending === 'refused' ? REFUSED_RETRY_MS : waitMs) * (0.5 + random() / 2), signal);
