@@ -207,6 +207,14 @@ test('a ranking is renewed before it is too old, however rarely is probed', asyn
   expect(node.hits('eth_chainId')).toBe(1);
 });
 
+test('a node whose answers take ten intervals is well between them, too', async () => {
+  const nodes = await startNodes({ mode: 'late', lateMs: 1000 }, {});
+  const { ranked, rankings } = stage({ config: configOf({ main: network(nodes) }) });
+  const first = await ranked('its first answer', says('a', null));
+  await waitFor(() => (nodes[0]?.hits('eth_chainId') ?? 0) > 2, { what: 'its third probe' });
+  expect(rankings.filter(({ seq }) => seq > first.seq).every(says('a', null))).toBe(true);
+});
+
 test('incident 11: probes keep within the budget of calls, and what they found counts until the next', async () => {
   const nodes = await startNodes({}, {});
   const maxPerMinute = 1200;

@@ -1,5 +1,11 @@
 // Decides: whether exactly one of several sidecars publishes, and another takes over when that one goes.
-import { BalancerError, createMemoryStore, type Ranking, type Store } from '@rpc-balancer/shared';
+import {
+  BalancerError,
+  createMemoryStore,
+  encodeAttendance,
+  type Ranking,
+  type Store,
+} from '@rpc-balancer/shared';
 import { expect, test } from 'vitest';
 import { freePort } from '../../../test/kit/ports.ts';
 import { waitFor } from '../../../test/kit/wait.ts';
@@ -135,6 +141,30 @@ test('a sidecar that reaches no upstream lets another publish instead of saying 
   await seeing.ranked('five rankings', ({ seq }) => seq > 4);
   expect(new Set(seeing.rankings.map(({ publisher }) => publisher))).toEqual(new Set(['seeing']));
   expect(blind.rankings.some(says('a', 'unreachable'))).toBe(false);
+});
+
+test('a sidecar that has left its lease to another does not take it back at once', async () => {
+  const ttlMs = 2000;
+  const store = createMemoryStore(monotonicNow);
+  const content = encodeAttendance({ held: 0, takes: ['main'] });
+  await store.attend('heir that sleeps', content, 60_000);
+  let leftAt = Number.POSITIVE_INFINITY;
+  const askedAt: number[] = [];
+  const watched: Store = {
+    ...store,
+    acquire(...args) {
+      askedAt.push(monotonicNow());
+      return store.acquire(...args);
+    },
+    async release(...args) {
+      await store.release(...args);
+      leftAt = Math.min(leftAt, monotonicNow());
+    },
+  };
+  const nowhere = { url: `http://127.0.0.1:${await freePort()}` };
+  stage({ config: configOf({ main: network([nowhere]) }, { leaseTtl: ttlMs }), store: watched });
+  await waitFor(() => askedAt.length > 1, { what: 'its next question' });
+  expect((askedAt[1] ?? 0) - leftAt).toBeGreaterThan(ttlMs - 10); // Timers may be a few milliseconds early.
 });
 
 test('a sidecar that reaches no upstream and is alone says so at once', async () => {

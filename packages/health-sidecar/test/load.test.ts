@@ -4,7 +4,8 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { type FakePage, startFakePage } from '../../../test/kit/fake-page.ts';
 import { waitFor } from '../../../test/kit/wait.ts';
 import { readLoad } from '../src/probes/load.ts';
-import { createFetcher } from '../src/runtime.ts';
+import { createLoads } from '../src/probes/loads.ts';
+import { createFetcher, monotonicNow } from '../src/runtime.ts';
 import { configOf, network, reasonsIn, stage, startNodes } from './stage.ts';
 
 async function startPage(text = 'node_load1 1.5\n'): Promise<FakePage> {
@@ -122,7 +123,8 @@ test('an exporter that hangs delays no probe and no ranking, its own upstream in
 
 test('a load that can be read no more is unknown soon, counted and explained, and comes back', async () => {
   const page = await startPage();
-  const staged = await startLoaded([page]);
+  const probe = { interval: 100, timeout: 1000, attempts: 1 }; // A load counts as long as a sample.
+  const staged = await startLoaded([page], {}, { probe });
   const is = (load: number | null) => (one: Parameters<typeof loadsIn>[0]) => loadsIn(one).a === load;
   await staged.ranked('the load', is(1.5));
   page.status = 500;
@@ -135,6 +137,32 @@ test('a load that can be read no more is unknown soon, counted and explained, an
   await waitFor(() => staged.sidecar.status().networks[0]?.upstreams[0]?.loadDetail === null, {
     what: 'the problem to be over',
   });
+});
+
+test.each([
+  { where: 'at the host of its upstream', host: '127.0.0.1', isLent: true },
+  { where: 'elsewhere', host: 'localhost', isLent: false },
+])('an exporter $where gets the certificates of the upstream: $isLent', async ({ host, isLent }) => {
+  const page = await startPage();
+  const load = { url: page.url, metric: 'node_load1' };
+  const config = configOf({ main: { upstreams: [{ id: 'a', url: `http://${host}:1`, load }] } });
+  const [upstream] = config.networks.main?.upstreams ?? [];
+  if (!upstream) throw new TypeError('it was given in the line above');
+  let lentCount = 0;
+  const loads = createLoads({
+    ...{ intervalMs: 1000, signal: new AbortController().signal, now: monotonicNow, redact: (text) => text },
+    async fetcherOf() {
+      lentCount++;
+      const fetcher = await createFetcher();
+      onTestFinished(() => fetcher.close());
+      return fetcher;
+    },
+    onLoad: () => {},
+  });
+  onTestFinished(() => loads.idle());
+  loads.start([{ ...upstream, voter: 'a', addresses: [] }]);
+  await waitFor(() => loads.since(0).get('a') === 1.5, { what: 'the load' });
+  expect(lentCount).toBe(isLent ? 1 : 0);
 });
 
 test('no load is read of an upstream that is disabled', async () => {
