@@ -26,11 +26,14 @@ function startBench({ ranking, network }: Given = {}) {
     stored: ranking ?? null,
     reads: 0,
     fails: false,
+    /** What every read waits for. */
+    open: Promise.resolve(),
   };
   const store: Store = {
     ...createMemoryStore(clock.now),
     async readRanking() {
       bench.reads++;
+      await bench.open;
       if (bench.fails) throw new Error('out of reach');
       return bench.stored;
     },
@@ -135,4 +138,18 @@ test('a feed that was stopped listens no more', async () => {
   expect(listeners.size).toBe(1);
   await feed.stop();
   expect(listeners.size).toBe(0);
+});
+
+test('however many events come while one is answered, one more read answers them all', async () => {
+  const { bench, emit, seq } = startBench();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  bench.open = promise;
+  for (let at = 1; at <= 100; at++) emit({ type: 'ranking', network: 'net', epoch: 1, seq: at });
+  bench.stored = textOf(100);
+  resolve();
+  await waitFor(() => seq() === 100, { what: 'the newest ranking' });
+  emit({ type: 'ranking', network: 'net', epoch: 1, seq: 101 });
+  bench.stored = textOf(101);
+  await waitFor(() => seq() === 101, { what: 'the next ranking' });
+  expect(bench.reads).toBeLessThan(10); // Polls come besides.
 });

@@ -24,6 +24,7 @@ export interface Feed {
 /** Reads each network's ranking now, after each event, and every {@link POLL_MS}. */
 export function startFeed({ networks, store, now, log, onInvalid }: FeedOptions): Feed {
   const reading = new Map<string, Promise<void>>();
+  const again = new Map<string, Network>();
   const unserved = new Set<string>();
   const complaints = new Map<string, string>();
 
@@ -47,18 +48,23 @@ export function startFeed({ networks, store, now, log, onInvalid }: FeedOptions)
     if (next) adoptSnapshot(state, next);
   }
 
-  /** One read per network at a time; an event that comes meanwhile is answered by one more. */
+  /** One read per network at a time; all events that come meanwhile are answered by one more. */
   function refresh(network: Network): void {
-    const running = reading.get(network.name) ?? Promise.resolve();
-    const next = running
-      .then(() => read(network))
+    const { name } = network;
+    if (reading.has(name)) {
+      again.set(name, network);
+      return;
+    }
+    const answered = read(network)
       .catch((error: Error) =>
-        log.debug({ network: network.name, problem: error.message }, 'no ranking could be read'),
-      );
-    const kept = next.then(() => {
-      if (reading.get(network.name) === kept) reading.delete(network.name);
-    });
-    reading.set(network.name, kept);
+        log.debug({ network: name, problem: error.message }, 'no ranking could be read'),
+      )
+      .then(() => {
+        reading.delete(name);
+        const next = again.get(name);
+        if (again.delete(name) && next) refresh(next);
+      });
+    reading.set(name, answered);
   }
 
   function refreshAll(): void {
@@ -95,6 +101,7 @@ export function startFeed({ networks, store, now, log, onInvalid }: FeedOptions)
     async stop() {
       clearInterval(poll);
       unsubscribe();
+      again.clear();
       await Promise.all(reading.values());
     },
   };
