@@ -138,8 +138,8 @@ function print(...cells: readonly string[]): void {
 }
 
 function show({ cores, mib, probesPerS, failedPerS, publishedPerS }: Figures): readonly string[] {
-  const rates = [probesPerS, failedPerS, publishedPerS].map((rate) => rate.toFixed(1));
-  return [cores.toFixed(3), mib.toFixed(0), ...rates];
+  const rates = [(cores * 1000) / publishedPerS, probesPerS, failedPerS, publishedPerS];
+  return [cores.toFixed(3), mib.toFixed(0), ...rates.map((rate) => rate.toFixed(1))];
 }
 
 async function main(): Promise<void> {
@@ -153,7 +153,7 @@ async function main(): Promise<void> {
     const { ports } = JSON.parse(line) as { ports: number[] }; // Our own program wrote it.
     const config = configOf(ports, redis);
     const onBun: Figures[] = [];
-    print('', 'cores', 'MiB', 'probes/s', 'failed/s', 'published/s');
+    print('', 'cores', 'MiB', 'ms/ranking', 'probes/s', 'failed/s', 'published/s');
     await withSidecar('bun', config, async (sidecar) => {
       const now = () => measure(sidecar);
       for (const [what, measured] of [
