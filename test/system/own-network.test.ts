@@ -20,7 +20,7 @@ async function stage() {
     sidecar: { leaseTtl: '2s', rankingMaxAge: '10m' },
     networks: {
       main: {
-        probe: { ...PROBE, timeout: '1s' },
+        probe: PROBE,
         upstreams: ports.map(({ port }, at) => ({ id: `node-${at}`, url: `http://127.0.0.1:${port}` })),
       },
     },
