@@ -7,7 +7,7 @@ const NOW = 1_704_067_200_000;
 
 function candidate(id: string, number: number, change: Partial<Candidate> = {}): Candidate {
   const head = { number, hash: `0x${number}`, headerAt: NOW - 1000 };
-  return { id, voter: id, head, sampledAt: NOW, standsSince: NOW, moves: [], ...change };
+  return { id, voter: id, head, sampledAt: NOW, standsSince: NOW, moves: [], unseenMs: 0, ...change };
 }
 
 function headerAt(id: string, number: number, at: number | null): Candidate {

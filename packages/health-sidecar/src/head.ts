@@ -13,6 +13,8 @@ export interface Candidate {
   readonly standsSince: number;
   /** When its head moved the last two times. */
   readonly moves: readonly number[];
+  /** For how long nobody has looked: whether it has moved since is not known. */
+  readonly unseenMs: number;
 }
 
 export interface HeadInput {
@@ -156,7 +158,7 @@ function standingStill(input: HeadInput): ReadonlySet<string> {
   const limit = plausibleUpTo(input);
   const patienceMs = TOLERANCE * (blockIntervalMs ?? UNLEARNED_INTERVAL_MAX_MS);
   const still = candidates.filter((candidate) => {
-    if (now - candidate.standsSince < patienceMs) return false;
+    if (now - candidate.unseenMs - candidate.standsSince < patienceMs) return false;
     const hasMoved = ({ head, moves: [before, last] }: Candidate) =>
       last !== undefined && (before ?? 0) > candidate.standsSince && head.number <= limit;
     const others = byVoter(candidates.filter(({ id }) => id !== candidate.id));

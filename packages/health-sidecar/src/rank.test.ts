@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type RankInput, rank } from './rank.ts';
 import {
+  addHead,
   addSample,
   emptyWindow,
   type GoodSample,
@@ -144,12 +145,8 @@ describe('the reason of an upstream', () => {
   ];
 
   test.each(rows)('is $reason when $when', ({ reason, scene: { a, ...rest } }) => {
-    expect(reasonsOf(rankOf({ samples: { a, ...healthy }, ...rest }))).toEqual({
-      a: reason,
-      b: null,
-      c: null,
-      d: null,
-    });
+    const ranking = rankOf({ samples: { a, ...healthy }, ...rest });
+    expect(reasonsOf(ranking)).toEqual({ a: reason, b: null, c: null, d: null });
   });
 
   test('is stalled when its head stands while the others move', () => {
@@ -251,11 +248,8 @@ describe('the head of a ranking', () => {
 
   test('and an unknown lag is null, not nought', () => {
     const ranking = rankOf({ samples: { a: [failed('unreachable')], ...healthy } });
-    expect(ranking.upstreams.find(({ id }) => id === 'a')).toMatchObject({
-      head: null,
-      lagBlocks: null,
-      score: 0,
-    });
+    const a = ranking.upstreams.find(({ id }) => id === 'a');
+    expect(a).toMatchObject({ head: null, lagBlocks: null, score: 0 });
   });
 
   test('has the finality that most have reached, never above the head', () => {
@@ -270,23 +264,14 @@ describe('the head of a ranking', () => {
 
 const anySample = fc.oneof(
   fc
-    .record({
-      number: fc.integer({ min: 80, max: 110 }),
-      latencyMs: fc.integer({ min: 0, max: 5000 }),
-      syncing: fc.boolean(),
-    })
+    .record({ number: fc.integer({ min: 80, max: 110 }), latencyMs: fc.nat(5000), syncing: fc.boolean() })
     .map((given) => good(given)),
   fc
     .constantFrom<ProbeFailure>('unreachable', 'probe_timeout', 'probe_failed', 'unauthorized', 'throttled')
     .map(failed),
 );
-const anySamples = fc.dictionary(
-  fc.constantFrom('a', 'b', 'c', 'd', 'e'),
-  fc.array(anySample, { maxLength: 8 }),
-  {
-    minKeys: 1,
-  },
-);
+const someSamples = fc.array(anySample, { maxLength: 8 });
+const anySamples = fc.dictionary(fc.constantFrom('a', 'b', 'c', 'd', 'e'), someSamples, { minKeys: 1 });
 
 describe('a network without heads', () => {
   const headless = (change: Partial<GoodSample> = {}) => good({ head: null, identity: null, ...change });
@@ -317,13 +302,37 @@ describe('a network without heads', () => {
   });
 
   test('tells which of its upstreams were restarted, and when', () => {
-    const samples = {
-      a: [headless({ uptimeS: 9 }), headless({ uptimeS: 1 })],
-      b: [headless({ uptimeS: 9 })],
-    };
+    const first = headless({ uptimeS: 9 });
+    const samples = { a: [first, headless({ uptimeS: 1 })], b: [first] };
     const [a, b] = rankOf({ samples }).upstreams.toSorted((x, y) => (x.id < y.id ? -1 : 1));
     expect(a).toHaveProperty('restartedAt', NOW);
     expect(b).not.toHaveProperty('restartedAt');
+  });
+});
+
+describe('beside upstreams that tell of four blocks a second, one that was last looked at two seconds ago', () => {
+  const seen = (number: number, agoMs: number) => good({ number, sampledAt: NOW - agoMs });
+  const told = [750, 500, 250, 0].map((agoMs, at) => seen(105 + at, agoMs));
+  const past = { blockIntervalMs: 250 };
+  const inputWith = (c: readonly Sample[]) => inputOf({ samples: { a: told, b: told, c }, past });
+
+  test.each<[string, readonly Sample[], Reason | null]>([
+    ['is well: nobody knows what it made since', [seen(92, 3900), seen(100, 1900)], null],
+    ['is well, also after many blocks', [seen(85, 5900)], null],
+    ['lags when it lagged then', [seen(86, 3900), seen(94, 1900)], 'lagging'],
+    ['is stalled when it was found where it had been', [seen(100, 2100), seen(100, 100)], 'stalled'],
+  ])('%s', (_, samples, reason) => {
+    const ranking = rank(inputWith(samples));
+    expect(reasonsOf(ranking)).toEqual({ a: null, b: null, c: reason });
+    expect(ranking.upstreams.filter(({ score }) => score < 0)).toEqual([]);
+  });
+
+  test('is stalled when it tells of heads, too, and has told of none', () => {
+    const input = inputWith([]);
+    const head = { number: 100, hash: null, headerAt: null };
+    const silent = addHead(windowOf(seen(92, 3900), seen(100, 1900)), head, NOW - 1800);
+    const windows = new Map([...input.windows, ['c', silent] as const]);
+    expect(reasonsOf(rank({ ...input, windows })).c).toBe('stalled');
   });
 });
 

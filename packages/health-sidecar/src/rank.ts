@@ -52,6 +52,8 @@ interface View {
   readonly window: SampleWindow;
   readonly sample: Sample | null;
   readonly identity: string | null;
+  /** For how long nobody has looked; 0 where it tells of heads by itself, so that its silence says something. */
+  readonly unseenMs: number;
 }
 
 /** Whether those that were heard may decide. */
@@ -109,7 +111,9 @@ function viewOf({ id, voter, disabled }: RankInput['upstreams'][number], input: 
   const window = input.windows.get(id) ?? emptyWindow;
   const sample = currentSample(window, input.freshSince);
   const identity = window.samples.length === 0 ? foreignBefore(id, input) : window.identity;
-  return { id, voter, disabled, window, sample, identity };
+  const tells = window.pushed !== null || sample === null;
+  const unseenMs = tells ? 0 : Math.max(0, input.now - sample.sampledAt);
+  return { id, voter, disabled, window, sample, identity, unseenMs };
 }
 
 /** An upstream of another chain stays one for the next publisher, until it is probed. */
@@ -145,7 +149,7 @@ function mostSaid(identities: readonly string[]): string | undefined {
 }
 
 function candidateOf(view: View, identity: string | null): Candidate[] {
-  const { id, voter, sample, window } = view;
+  const { id, voter, sample, window, unseenMs } = view;
   if (!isGood(sample) || sample.head === null || sample.syncing || isForeign(view, identity)) return [];
   const { standsSince, moves } = window;
   return [
@@ -156,6 +160,7 @@ function candidateOf(view: View, identity: string | null): Candidate[] {
       sampledAt: sample.sampledAt,
       standsSince: standsSince ?? sample.sampledAt,
       moves,
+      unseenMs,
     },
   ];
 }
@@ -171,10 +176,14 @@ function rankedOf(
   const foreign = isForeign(view, identity);
   const lagBlocks =
     good?.head && result.head && !foreign ? Math.max(0, result.head.number - good.head.number) : null;
-  const reason = foreign ? 'wrong_chain' : reasonOf(view, result, lagBlocks, maxLagBlocks);
+  // As many blocks as the chain has made since somebody looked are no lag.
+  const { blockIntervalMs } = result;
+  const unseenBlocks = blockIntervalMs === null ? 0 : Math.floor(view.unseenMs / blockIntervalMs);
+  const knownLag = lagBlocks === null ? null : Math.max(0, lagBlocks - unseenBlocks);
+  const reason = foreign ? 'wrong_chain' : reasonOf(view, result, knownLag, maxLagBlocks);
   const latencyP50Ms = latencyPercentile(window, 50);
   const ratio = errorRatio(window);
-  const near = 1 - (lagBlocks ?? 0) / (2 * (maxLagBlocks + 1)); // The furthest that is allowed costs half.
+  const near = 1 - (knownLag ?? 0) / (2 * (maxLagBlocks + 1)); // The furthest that is allowed costs half.
   const score = (1 - ratio) * near * (HALF_SCORE_MS / (HALF_SCORE_MS + (latencyP50Ms ?? 0)));
   return {
     id,
