@@ -56,7 +56,8 @@ describe('the tables of methods', () => {
     const listed = new Set(ROWS.map(([name]) => name));
     const samples = [
       ...['debug_freezeClient', 'reth_forkSchedule', 'debug_getChainLevel', 'parity_netPeers'],
-      ...['trace_replayBlockTransactions', 'ots_getHeaderByNumber', 'engine_newPayloadV4', 'eth_createAccessList'],
+      ...['trace_replayBlockTransactions', 'engine_newPayloadV4', 'eth_createAccessList'],
+      ...['ots_getHeaderByNumber', 'net_localEnode'],
       ...['archive_v1_hashByHeight', 'chainSpec_v1_genesisHash', 'childstate_getKeysPaged', 'mmr_root'],
       ...['state_trieMigrationStatus', 'genesis_chunked', 'header_by_hash', 'num_unconfirmed_txs'],
     ];
