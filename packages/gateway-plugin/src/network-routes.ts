@@ -46,13 +46,9 @@ export async function registerNetworks(routes: FastifyInstance, surroundings: Su
 
   const front = new Front(routes, surroundings);
   await registerProxy(routes, {
+    bare: (request, reply) => front.enter(networkIn(request), request, reply),
     before: async (request, reply) => front.divert(request, reply),
     handler: (request, reply, options) => front.pass(request, reply, options),
-  });
-  routes.route({
-    method: [...PASSED_VERBS],
-    url: '/:network',
-    handler: (request, reply) => front.enter(networkIn(request), request, reply),
   });
   if (root !== undefined) {
     routes.route({

@@ -107,6 +107,11 @@ describe('the suffix of a path', () => {
       ['/rpc/mainnet/v1', 2, '/v1'],
       ['/', 0, ''],
       ['/?a=1', 0, '?a=1'],
+      ['http://gateway/mainnet/v1?a=//', 1, '/v1?a=//'],
+      ['http://gateway/mainnet', 1, ''],
+      ['http://gateway/?a=1', 0, '?a=1'],
+      ['http://gateway', 0, ''],
+      ['//rpc///mainnet//v1', 2, '//v1'],
     ];
     for (const [url, segments, suffix] of rows) expect(suffixOf(url, segments), url).toBe(suffix);
   });

@@ -76,8 +76,12 @@ export function suffixOf(url: string, segments: number): string {
   const mark = url.indexOf('?');
   const path = mark === -1 ? url : url.slice(0, mark);
   const query = mark === -1 ? '' : url.slice(mark);
-  let from = 0;
-  for (let count = 0; count < segments && from !== -1; count++) from = path.indexOf('/', from + 1);
+  // RFC 9112 section 3.2.2: the whole URL may be said, which the router has passed over as well.
+  let from = path.startsWith('/') ? 0 : path.indexOf('/', path.indexOf('://') + 3);
+  for (let count = 0; count < segments && from !== -1; count++) {
+    while (path[from] === '/') from++; // A host's router may take several for one.
+    from = path.indexOf('/', from);
+  }
   const rest = from === -1 ? '' : path.slice(from);
   if (rest === '' || rest === '/') return query === '?' ? '' : query;
   // An encoded slash counts as one: some servers decode before they look.

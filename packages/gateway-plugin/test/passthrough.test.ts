@@ -49,6 +49,8 @@ describe('what goes to a node of an http network', () => {
     ['/net//twice//', '//twice//'],
     ['/net/a..b/c...', '/a..b/c...'],
     ['/net/?q=../..', '/?q=../..'],
+    ['/net/{a}|b^c', '/{a}|b^c'],
+    ['http://api.example/net/a?b', '/a?b'],
   ])('the path %s arrives as %s', async (asked, arrived) => {
     const { node, ask } = await one();
     expect((await ask('GET', asked)).status).toBe(200);
@@ -260,6 +262,25 @@ describe('the routes of an http network', () => {
       expect(node.seen[0]?.url).toBe('/?a=1&b');
     },
   );
+
+  test.each([
+    [{ ignoreTrailingSlash: true }, ['/rpc/net/', '/rpc/net/x/'], ['/', '/x/']],
+    [{ ignoreDuplicateSlashes: true }, ['/rpc//net/', '//rpc/net//x'], ['/', '//x']],
+  ])('stand in a host with %j as in any other', async (routerOptions, asked, arrived) => {
+    const plugin = { prefix: '/rpc' };
+    const { node, ask, front } = await one({ server: { routerOptions }, plugin });
+    for (const path of ['/rpc/net', '/rpc/net?x'])
+      expect((await ask('PUT', path)).headers.location).toBe(path.replace('net', 'net/'));
+    for (const path of asked) expect([path, (await ask('PUT', path)).status]).toEqual([path, 200]);
+    expect(node.seen.map(({ url }) => url)).toEqual(arrived);
+    expect((await ask('PUT', '/rpc/other')).text).toContain('Route PUT:/rpc/other not found');
+    expect(front.upstream('a').requests).toBe(arrived.length);
+
+    const evm = await one({ server: { routerOptions }, plugin, network: { protocol: 'evm' } });
+    const call = { body: '{"id":1,"method":"x"}', headers: { 'content-type': 'application/json' } };
+    for (const path of ['/rpc/net', ...asked]) await evm.ask('POST', path, call);
+    expect(evm.node.seen.map(({ url }) => url)).toEqual(['/', ...arrived]);
+  });
 
   test('a WebSocket is refused in plain words', async () => {
     const { node, ask } = await one();

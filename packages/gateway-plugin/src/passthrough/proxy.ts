@@ -3,7 +3,7 @@
 import { Readable } from 'node:stream';
 import httpProxy, { type FastifyHttpProxyOptions } from '@fastify/http-proxy';
 import { PASSED_VERBS } from '@rpc-balancer/shared';
-import type { FastifyInstance, FastifyReply, FastifyRequest, preHandlerAsyncHookHandler } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Member } from '../balance/member.ts';
 import type { Reply, Sent } from '../upstream/dispatch.ts';
 import type { Exchange } from '../upstream/exchange.ts';
@@ -15,8 +15,10 @@ import { answerHeaders, type Headers, listOf, requestHeaders } from './headers.t
 export type ProxyOptions = NonNullable<FastifyHttpProxyOptions['replyOptions']>;
 
 export interface Doorway {
+  /** Answers at `/:network` itself. */
+  readonly bare: (request: FastifyRequest, reply: FastifyReply) => FastifyReply | Promise<FastifyReply>;
   /** Answers what is not to be passed on. */
-  readonly before: preHandlerAsyncHookHandler;
+  readonly before: (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply | undefined>;
   readonly handler: (request: FastifyRequest, reply: FastifyReply, options: ProxyOptions) => Promise<unknown>;
 }
 
@@ -25,7 +27,6 @@ const SENDER = Symbol('sender');
 
 /** What the proxy asks of its client: undici's `request`. */
 interface ProxyRequest {
-  readonly path: string;
   readonly method: string;
   readonly headers: Record<string, string | string[] | undefined> & { readonly [SENDER]: Sender };
   readonly body?: Uint8Array | string | null;
@@ -42,14 +43,23 @@ type Hand = (
 /** Each attempt says its upstream itself. */
 const NOWHERE = 'http://upstream.invalid';
 
-/** `/:network/*` for every verb. Registered once: a network that is added live needs no new route. */
-export async function registerProxy(routes: FastifyInstance, { before, handler }: Doorway): Promise<void> {
+/** `/:network` and `/:network/*` for every verb. Registered once: a network that is added live needs no new route. */
+export async function registerProxy(
+  routes: FastifyInstance,
+  { bare, before, handler }: Doorway,
+): Promise<void> {
   for (const verb of PASSED_VERBS) {
     if (!routes.supportedMethods.includes(verb)) routes.addHttpMethod(verb, { hasBody: true });
   }
+  // Where a host's router ignores trailing slashes, `/:network` and `/:network/` are one route, and the proxy must have it.
+  const { routerOptions, ignoreTrailingSlash } = routes.initialConfig;
+  const isOne = routerOptions?.ignoreTrailingSlash ?? ignoreTrailingSlash ?? false;
+  if (!isOne) routes.route({ method: [...PASSED_VERBS], url: '/:network', handler: bare });
+  const preHandler = async (request: FastifyRequest, reply: FastifyReply) =>
+    isBare(request) ? bare(request, reply) : before(request, reply);
   await routes.register(httpProxy, {
     prefix: '/:network',
-    routes: ['/*'],
+    routes: isOne ? ['/', '/*'] : ['/*'],
     httpMethods: [...PASSED_VERBS],
     upstream: '',
     websocket: false,
@@ -61,9 +71,13 @@ export async function registerProxy(routes: FastifyInstance, { before, handler }
     undici: { request: sendOn as never }, // All overloads of undici's `request` in its type; the proxy uses this one.
     preRewrite: () => '/', // The path is read by asked.ts; the proxy's reading of it refuses two slashes.
     replyOptions: { getUpstream: () => NOWHERE, retryDelay: () => null },
-    preHandler: before as never, // The type knows hooks with a callback only; Fastify gets it as it is.
+    preHandler: preHandler as never, // The type knows hooks with a callback only; Fastify gets it as it is.
     handler: (request, reply, _path, options) => handler(request, reply, options),
   });
+}
+
+function isBare({ params, url }: FastifyRequest): boolean {
+  return !('*' in (params as object)) && !url.split('?', 1)[0]?.endsWith('/'); // of the routes above
 }
 
 function sendOn(request: ProxyRequest, hand: Hand): void {
@@ -106,7 +120,7 @@ export class Passage {
     const sender: Sender = (request, hand) => {
       const written = {
         verb: request.method,
-        suffix: request.path,
+        suffix: this.#asked.suffix, // The proxy spells its own anew.
         headers: listOf(request.headers),
         body: typeof request.body === 'object' ? request.body : null,
       };
