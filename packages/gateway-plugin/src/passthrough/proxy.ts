@@ -114,7 +114,9 @@ export class Passage {
   send(exchange: Exchange, member: Member, onReply: (reply: Reply) => void): Sent {
     const { connectionsOf, config } = exchange.network;
     const { origin, headers: own } = connectionsOf(member);
-    const { body, headers } = this.#request;
+    const { body, headers, method } = this.#request;
+    // The proxy throws for a body of these, which a host's server may read.
+    const isBodyless = method === 'GET' || method === 'HEAD';
     const shape = config.compat === 'nginx' ? 'whole' : 'single';
     const sent: Sent[] = [];
     const sender: Sender = (request, hand) => {
@@ -135,7 +137,7 @@ export class Passage {
     this.#reply.from(path, {
       ...this.#options,
       getUpstream: () => origin,
-      body: Buffer.isBuffer(body) && body.length > 0 ? body : null,
+      body: !isBodyless && Buffer.isBuffer(body) && body.length > 0 ? body : null,
       contentType: headers['content-type'] ?? 'application/octet-stream',
       rewriteRequestHeaders: (_request, cleaned) => {
         // As with JSON-RPC, a client's headers stay here unless the network is one of plain HTTP.
