@@ -65,6 +65,28 @@ describe('a URI call', () => {
     expect(hits()).toEqual([1, 3, 0]);
   });
 
+  test('goes where the newest head is, or the height that it names', async () => {
+    const { nodes, ask, hits } = await bench(undefined);
+    nodes.forEach((node, at) => {
+      const status = { sync_info: { latest_block_height: String(999 + at) } };
+      node.respond = (_request, response) =>
+        response.end(JSON.stringify({ jsonrpc: '2.0', id: 7, result: status }));
+    });
+    const headers = { 'content-type': 'application/json' };
+    const body = '{"jsonrpc":"2.0","id":7,"method":"status"}';
+    for (let at = 0; at < 4; at++) await ask('POST', '/net', { body, headers });
+    const asked = async (path: string) => {
+      for (const node of nodes) node.seen.length = 0;
+      for (let at = 0; at < 4; at++) expect((await ask('GET', path)).status).toBe(200);
+      return hits().slice(0, 2);
+    };
+    expect(await asked('/net/status')).toEqual([0, 4]);
+    expect(await asked('/net/block?height=1000')).toEqual([0, 4]);
+    expect(await asked('/net/block?x=?&height="1000"')).toEqual([0, 4]);
+    expect(await asked('/net/block?height=999')).toEqual([2, 2]);
+    expect(await asked('/net/net_info')).toEqual([2, 2]);
+  });
+
   test('that writes is sent once, and its error says that its fate is unknown', async () => {
     const { ask, hits } = await bench(FAULTS.reset);
     const { status, error, text } = await ask('GET', '/net/broadcast_tx_sync?tx=0x01');

@@ -1,6 +1,6 @@
 // Decides: what a request that is no JSON-RPC asks for: whether it is one of ours, what it may cost, how its replies are judged.
 // Must not know: Fastify, upstreams.
-import { BalancerError, type Safety, verbSafety } from '@rpc-balancer/shared';
+import { BalancerError, type ChainView, chainView, type Safety, verbSafety } from '@rpc-balancer/shared';
 import { suffixOf } from '../request.ts';
 import type { Call } from '../upstream/call.ts';
 import type { Reply } from '../upstream/dispatch.ts';
@@ -63,7 +63,7 @@ function request(network: Network, path: string, line: Pick<Asked, 'verb' | 'suf
   const retryOn = new Set(network.config.retryOn);
   return {
     ...line,
-    call: callOf(method, repeatable ? 'read' : 'write'),
+    call: callOf(method, repeatable ? 'read' : 'write', null),
     kind: verb, // A path often has an id in it.
     safe: known === 'read' || known === 'safe',
     judge: (reply, now) => judgeHttp(reply, retryOn, repeatable, now),
@@ -77,18 +77,26 @@ function uriCall(network: Network, path: string, line: Pick<Asked, 'verb' | 'suf
   const safety = network.safetyOf(method);
   return {
     ...line,
-    call: callOf(method, safety),
+    call: callOf(method, safety, viewOf(method, line.suffix)),
     kind: method,
     safe: safety === 'read',
     judge: (reply, now) => judgeUri(reply, safety, now),
   };
 }
 
-function callOf(method: string, safety: Safety): Call {
+/** Its answer is not looked at for a head, so that a node that is known to have the newest must give it. */
+function viewOf(method: string, suffix: string): ChainView | null {
+  const query = new URLSearchParams(suffix.replace(/^[^?]*/, ''));
+  const params = [...query].map(([name, text]) => [name, text.replaceAll('"', '')] as const);
+  const view = chainView(method, Object.fromEntries(params));
+  return view && { ...view, shown: null };
+}
+
+function callOf(method: string, safety: Safety, view: ChainView | null): Call {
   return {
     method,
     safety,
-    view: null,
+    view,
     bytes: Buffer.alloc(0),
     id: null,
     answer: null,
