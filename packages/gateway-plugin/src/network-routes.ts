@@ -116,7 +116,8 @@ class Front {
     return this.#answer(network, { request, reply }, async (passedOn) => {
       const asked = readAsked(network, line);
       const { call, suffix } = asked;
-      const passage = new Passage({ request, reply, options }, asked, passedOn.headers);
+      const here = `${this.#routes.prefix}/${network.name}`;
+      const passage = new Passage({ request, reply, options, here }, asked, passedOn.headers);
       const exchange = await passThrough(network, { ...passedOn, suffix, asked, passage }, this.#now);
       const calls = [call];
       if (exchange.passed) return { exchange, calls, code: 'ok', send: () => passage.pass(exchange) };

@@ -194,11 +194,24 @@ describe('what comes back from a node of an http network', () => {
     expect(headers['keep-alive']).not.toBe('timeout=9');
   });
 
-  test('a redirect goes to the client and is not followed', async () => {
-    const { node, ask } = await one();
-    node.respond = answering(302, { location: '/elsewhere' });
-    const { status, headers } = await ask('GET', '/net/x');
-    expect([status, headers.location]).toEqual([302, '/elsewhere']);
+  test.each([
+    ['/base/x/?key=secret&y=2#z', '/rpc/net/x/?y=2#z'],
+    ['NODE/base/x/?y=2&key=secret', '/rpc/net/x/?y=2'],
+    ['NODE/base', '/rpc/net'],
+    ['other?key=secret', '/rpc/net/a/other'],
+    ['/basement?key=secret', '/basement'],
+    ['NODE/basement?key=secret', 'NODE/basement'],
+    ['https://elsewhere.example/base/x?key=theirs', 'https://elsewhere.example/base/x?key=theirs'],
+    ['http://[', 'http://['],
+  ])('a redirect to %s goes to the client as %s, and is not followed', async (said, told) => {
+    const node = await startHttpNode('a');
+    const at = (text: string) => text.replace('NODE', node.url);
+    const { origin } = await startFront([{ url: `${node.url}/base?key=secret` }], {
+      ...{ network: { protocol: 'http' }, plugin: { prefix: '/rpc' } },
+    });
+    node.respond = answering(302, { location: at(said), 'content-location': at(said) });
+    const { status, headers } = await ask(origin, 'GET', '/rpc/net/a/b?y');
+    expect([status, headers.location, headers['content-location']]).toEqual([302, at(told), at(told)]);
     expect(node.seen).toHaveLength(1);
   });
 

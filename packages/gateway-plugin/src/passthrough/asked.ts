@@ -9,7 +9,9 @@ import type { Network } from '../upstream/network.ts';
 
 export interface Asked {
   readonly verb: string;
-  /** Path and query behind the network's name; the path begins with a slash. */
+  /** Behind the network's name; begins with a slash. */
+  readonly path: string;
+  /** The path and the query. */
   readonly suffix: string;
   /** Its method is what the globs of the configuration match: the path, or the method of a URI call. */
   readonly call: Call;
@@ -38,8 +40,8 @@ export function readAsked(network: Network, { verb, url, depth }: Line): Asked {
   const mark = suffix.indexOf('?');
   const path = (mark === -1 ? suffix : suffix.slice(0, mark)) || '/';
   assertReadable(path);
-  const line = { verb, suffix: mark === -1 ? path : path + suffix.slice(mark) };
-  return network.config.protocol === 'cometbft' ? uriCall(network, path, line) : request(network, path, line);
+  const line = { verb, path, suffix: mark === -1 ? path : path + suffix.slice(mark) };
+  return network.config.protocol === 'cometbft' ? uriCall(network, line) : request(network, line);
 }
 
 /** The proxy refuses the same before it sends. What cannot be decoded has not passed the router. */
@@ -51,11 +53,13 @@ function assertReadable(path: string): void {
   });
 }
 
+type Where = Pick<Asked, 'verb' | 'path' | 'suffix'>;
+
 /** Longer than any glob of the configuration. */
 const METHOD_CHARS_MAX = 256;
 
-function request(network: Network, path: string, line: Pick<Asked, 'verb' | 'suffix'>): Asked {
-  const { verb } = line;
+function request(network: Network, line: Where): Asked {
+  const { verb, path } = line;
   const method = path.slice(0, METHOD_CHARS_MAX);
   const configured = network.safetyOf(method);
   const known = configured === 'unknown' ? verbSafety(verb) : configured;
@@ -71,8 +75,8 @@ function request(network: Network, path: string, line: Pick<Asked, 'verb' | 'suf
 }
 
 /** `GET /status?…` calls the method `status`; by a URI, too, `broadcast_tx_sync` writes. */
-function uriCall(network: Network, path: string, line: Pick<Asked, 'verb' | 'suffix'>): Asked {
-  const method = (path.split('/').at(-1) ?? '').slice(0, METHOD_CHARS_MAX);
+function uriCall(network: Network, line: Where): Asked {
+  const method = (line.path.split('/').at(-1) ?? '').slice(0, METHOD_CHARS_MAX);
   if (method === '') throw new BalancerError('RPCB_NOT_FOUND', { detail: 'name a method, such as /status' });
   const safety = network.safetyOf(method);
   return {

@@ -24,8 +24,23 @@ export function requestHeaders(client: Headers, own: readonly string[]): Record<
   return Object.fromEntries([...passed.flatMap(present), ...pairsOf(own)]);
 }
 
-/** A node's own, as they are. */
-export function answerHeaders(node: Headers): Record<string, string | string[]> {
+/** Where a node stands, and where clients reach it. */
+export interface Place {
+  readonly origin: string;
+  /** Path and query of its own address, in front of those of every request. */
+  readonly path: string;
+  readonly query: string;
+  /** The network's path here. */
+  readonly here: string;
+  /** The path that was asked for, behind the network's. */
+  readonly asked: string;
+}
+
+/** Headers with an address that clients follow. */
+const ADDRESSES: ReadonlySet<string> = new Set(['location', 'content-location']);
+
+/** A node's own, as they are, but for addresses of itself: nobody else reaches it there, and the query may hold a key. */
+export function answerHeaders(node: Headers, place: Place): Record<string, string | string[]> {
   const { connection = '' } = node;
   const named = String(connection)
     .split(',')
@@ -34,8 +49,26 @@ export function answerHeaders(node: Headers): Record<string, string | string[]> 
   return Object.fromEntries(
     Object.entries(node)
       .filter(([name]) => !hop.has(name))
-      .flatMap(present),
+      .flatMap(present)
+      .map(([name, value]) => {
+        const isAddress = ADDRESSES.has(name) && typeof value === 'string';
+        return [name, isAddress ? addressHere(value, place) : value];
+      }),
   );
+}
+
+function addressHere(text: string, { origin, path, query, here, asked }: Place): string {
+  const target = URL.parse(text, `${origin}${path}${asked}`);
+  if (target === null || target.origin !== new URL(origin).origin) return text;
+  const own = new Set(query.slice(1).split('&'));
+  const pairs = target.search
+    .slice(1)
+    .split('&')
+    .filter((pair) => !own.has(pair));
+  target.search = pairs.join('&');
+  const { pathname, search, hash } = target;
+  if (`${pathname}/`.startsWith(`${path}/`)) return `${here}${pathname.slice(path.length)}${search}${hash}`;
+  return `${URL.canParse(text) ? origin : ''}${pathname}${search}${hash}`; // Not served here.
 }
 
 /** Flat list of name, value; a header that came several times stands there as often. */

@@ -8,6 +8,7 @@ import type { Member } from '../balance/member.ts';
 import type { Reply, Sent } from '../upstream/dispatch.ts';
 import type { Exchange } from '../upstream/exchange.ts';
 import { sayable } from '../upstream/http-outcome.ts';
+import type { Connections } from '../upstream/pool.ts';
 import type { Asked } from './asked.ts';
 import { answerHeaders, type Headers, listOf, requestHeaders } from './headers.ts';
 
@@ -89,6 +90,8 @@ export interface Hop {
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
   readonly options: ProxyOptions;
+  /** The path of its network here. */
+  readonly here: string;
 }
 
 /** The attempts of one request. */
@@ -97,15 +100,17 @@ export class Passage {
   readonly #reply: FastifyReply;
   readonly #options: ProxyOptions;
   readonly #asked: Asked;
+  readonly #here: string;
   /** By the reply that each has got. */
-  readonly #hands = new Map<Reply, Hand>();
+  readonly #ends = new Map<Reply, { readonly hand: Hand; readonly to: Connections }>();
   readonly #forwarded: readonly string[];
 
   /** @param forwarded what the balancer says of the client, flat list of name, value */
-  constructor({ request, reply, options }: Hop, asked: Asked, forwarded: readonly string[]) {
+  constructor({ request, reply, options, here }: Hop, asked: Asked, forwarded: readonly string[]) {
     this.#request = request;
     this.#reply = reply;
     this.#options = options;
+    this.#here = here;
     this.#asked = asked;
     this.#forwarded = forwarded;
   }
@@ -113,7 +118,7 @@ export class Passage {
   /** One attempt. The proxy calls its client before this returns. */
   send(exchange: Exchange, member: Member, onReply: (reply: Reply) => void): Sent {
     const { connectionsOf, config } = exchange.network;
-    const { origin, headers: own } = connectionsOf(member);
+    const to = connectionsOf(member);
     const { body, headers, method } = this.#request;
     // The proxy throws for a body of these, which a host's server may read.
     const isBodyless = method === 'GET' || method === 'HEAD';
@@ -128,22 +133,23 @@ export class Passage {
       };
       const attempt = exchange.sendWritten(member, written, shape, (came) => {
         const reply = sayable(came);
-        this.#hands.set(reply, hand);
+        this.#ends.set(reply, { hand, to });
         onReply(reply);
       });
       sent.push(attempt);
     };
-    const [path = '/'] = this.#asked.suffix.split('?', 1);
-    this.#reply.from(path, {
+    this.#reply.from(this.#asked.path, {
       ...this.#options,
-      getUpstream: () => origin,
+      getUpstream: () => to.origin,
       body: !isBodyless && Buffer.isBuffer(body) && body.length > 0 ? body : null,
       contentType: headers['content-type'] ?? 'application/octet-stream',
       rewriteRequestHeaders: (_request, cleaned) => {
         // As with JSON-RPC, a client's headers stay here unless the network is one of plain HTTP.
         const client =
           config.protocol === 'http' ? { ...cleaned, 'content-type': headers['content-type'] } : {};
-        return Object.assign(requestHeaders(client, [...this.#forwarded, ...own]), { [SENDER]: sender });
+        return Object.assign(requestHeaders(client, [...this.#forwarded, ...to.headers]), {
+          [SENDER]: sender,
+        });
       },
     });
     const [attempt] = sent;
@@ -153,10 +159,14 @@ export class Passage {
 
   /** The node's answer goes to the client as it is. */
   pass({ passed, stream }: Exchange): FastifyReply {
-    const hand = passed && this.#hands.get(passed);
-    if (!hand) throw new Error('an answer that is passed on has come to an attempt');
-    const { status: statusCode, headers, body } = passed;
-    hand(null, { statusCode, headers: answerHeaders(headers), body: stream ?? Readable.from([body]) });
+    const end = passed && this.#ends.get(passed);
+    if (!end) throw new Error('an answer that is passed on has come to an attempt');
+    const { origin, path, query } = end.to;
+    const headers = answerHeaders(passed.headers, {
+      ...{ origin, path, query },
+      ...{ here: this.#here, asked: this.#asked.path },
+    });
+    end.hand(null, { statusCode: passed.status, headers, body: stream ?? Readable.from([passed.body]) });
     return this.#reply;
   }
 }
