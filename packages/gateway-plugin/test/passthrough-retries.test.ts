@@ -225,7 +225,7 @@ describe('the rules of all networks hold for http ones', () => {
     const { origin } = bench.front;
     const leaving = request(origin, { path: '/net/x', agent: false }).on('error', () => {});
     leaving.end();
-    await waitFor(() => bench.front.upstream('a').inFlight === 1, { what: 'the attempt', everyMs: 5 });
+    await waitFor(() => bench.nodes[0].seen.length === 1, { what: 'the node to have it', everyMs: 5 });
     leaving.destroy();
     await waitFor(() => bench.front.upstream('a').inFlight === 0, { what: 'its end', everyMs: 5 });
     expect(bench.front.upstream('a').fails).toBe(0);

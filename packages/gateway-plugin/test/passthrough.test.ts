@@ -101,6 +101,7 @@ describe('what goes to a node of an http network', () => {
         'x-rpcb-use': 'a',
         expect: '100-continue',
       },
+      ...{ 'proxy-connection': 'keep-alive', 'http2-settings': 'AAA' },
       ...{ upgrade: 'h2c', 'x-forwarded-for': '203.0.113.5', host: 'api.example' },
     };
     await ask('GET', '/net/x', { headers });
@@ -113,6 +114,8 @@ describe('what goes to a node of an http network', () => {
     for (const name of [
       'x-hop',
       'te',
+      'http2-settings',
+      'proxy-connection',
       'proxy-authorization',
       'x-rpcb-use',
       'expect',
