@@ -3,11 +3,17 @@
 import { type Drain, type Reason, TIERS, type Tier, type UpstreamConfig, Usage } from '@rpc-balancer/shared';
 import { type ClusterView, createClusterView } from './cluster-view.ts';
 import type { HealthRules } from './rules.ts';
-import type { Lack } from './unsupported.ts';
 
 /** Rises when something has changed that decides who may be picked; all members of a network share one. */
 export interface Changes {
   count: number;
+}
+
+/** What an upstream said it lacks. */
+interface Lack {
+  /** Infinite: the method. A height: the history that the method needs, up to this block. */
+  readonly upToBlock: number;
+  readonly until: number;
 }
 
 /** One upstream as the balancer sees it. The network owns it; `pick` and `ejection` change it in place. */

@@ -9,13 +9,6 @@ export const UNSUPPORTED_MS = 300_000;
 /** A client may make up any number of methods; the oldest are forgotten. */
 const METHODS_MAX = 256;
 
-/** What an upstream said it lacks. */
-export interface Lack {
-  /** Infinite: the method. A height: the history that the method needs, up to this block. */
-  readonly upToBlock: number;
-  readonly until: number;
-}
-
 /** A call, as far as an upstream may lack what it needs. */
 export interface Asked {
   readonly method: string;
