@@ -78,7 +78,7 @@ describe.each(FAULTS)('a node that goes bad by %s', (fault) => {
 
     bad.mode = 'ok';
     if (fault === 'killed') await bad.restart();
-    bad.answer = () => ({ result: balanceOf(ADDRESS), afterMs: 500 });
+    bad.answer = () => ({ result: balanceOf(ADDRESS), afterMs: 100 });
     await front.reason('a', null);
     const before = bad.hits();
     await readMany(front, 10);
