@@ -3,6 +3,7 @@
 import { binaryOf } from './paths.ts';
 import { freePort } from './ports.ts';
 import { type StartedProcess, startProcess } from './process.ts';
+import { rpcTo } from './rpc.ts';
 import { waitFor } from './wait.ts';
 
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' };
@@ -49,18 +50,7 @@ export async function startAnvil(options: AnvilOptions = {}): Promise<Anvil> {
     ],
   });
 
-  async function rpc(method: string, params: readonly unknown[] = []): Promise<unknown> {
-    const response = await fetch(url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
-    });
-    // The shape of JSON-RPC; a node that breaks it fails the test in the next line.
-    const answer = (await response.json()) as { result?: unknown; error?: { message: string } };
-    if (answer.error) throw new Error(`${method}: ${answer.error.message}`);
-    return answer.result;
-  }
-
+  const rpc = rpcTo(url);
   await waitFor(() => !started.running || rpc('eth_chainId'), {
     what: `anvil to answer on port ${port}`,
     timeoutMs: 20_000,

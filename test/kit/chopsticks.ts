@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { inRepo, temporaryDirectory } from './paths.ts';
 import { freePort } from './ports.ts';
 import { type StartedProcess, startProcess } from './process.ts';
+import { rpcTo } from './rpc.ts';
 import { waitFor } from './wait.ts';
 
 export interface Chopsticks {
@@ -40,18 +41,7 @@ export async function startChopsticks(genesis: string): Promise<Chopsticks> {
   });
   const url = `http://127.0.0.1:${port}`;
 
-  async function rpc(method: string, params: readonly unknown[] = []): Promise<unknown> {
-    const response = await fetch(url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
-    });
-    // The shape of JSON-RPC; a node that breaks it fails the test in the next line.
-    const answer = (await response.json()) as { result?: unknown; error?: { message: string } };
-    if (answer.error) throw new Error(`${method}: ${answer.error.message}`);
-    return answer.result;
-  }
-
+  const rpc = rpcTo(url);
   await waitFor(() => !started.running || rpc('system_chain'), {
     what: `chopsticks to answer on port ${port}`,
     timeoutMs: 40_000,
