@@ -66,6 +66,9 @@ type Known = Pick<RankInput, 'upstreams' | 'settled'> & { readonly prober: Probe
 /** How long those may take that are not waited for, after those that are. */
 const GRACE_MS = 50;
 
+/** On a fresh start those who are heard first decide nothing alone before, also where probes are more frequent. */
+const SETTLE_MIN_MS = 1000;
+
 /** A ranking is published at least so many times in its life, so that two lost publications do not make it stale. */
 const PUBLICATIONS_PER_AGE = 3;
 
@@ -144,15 +147,19 @@ export function createCycle(options: CycleOptions): (tenure: Tenure) => Promise<
       isAlone = false;
       await Promise.race([names.refresh(now()), rest(periodMs)]);
       while (isHeld()) {
-        const endsAt = now() + jittered(periodMs, random);
+        const beganAt = now();
+        const endsAt = beganAt + jittered(periodMs, random);
+        const decidesAt = settled ? endsAt : Math.max(endsAt, beganAt + SETTLE_MIN_MS);
         void names.refresh(now());
         upstreams = names.upstreams();
         const round = prober.start(upstreams);
         loads.start(upstreams);
         budgets.refresh();
         do {
-          const early = await tellHeadsUntil(untilAnswered(round, settled, () => rest(endsAt - now()), rest));
-          settled ||= round.isWhole() || now() >= endsAt;
+          const early = await tellHeadsUntil(
+            untilAnswered(round, settled, () => rest(decidesAt - now()), rest),
+          );
+          settled ||= round.isWhole() || now() >= decidesAt;
           const end = early ?? (await tellNow());
           if (end !== null) return end;
         } while (!settled);

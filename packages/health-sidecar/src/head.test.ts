@@ -20,7 +20,7 @@ function agree(candidates: readonly Candidate[], change: Partial<HeadInput> = {}
 }
 
 const heads = (...numbers: number[]) => numbers.map((number, at) => candidate(`n${at}`, number));
-const agreedBefore = (number: number, agoMs = 0) => ({ number, agreedAt: NOW - agoMs });
+const agreedBefore = (number: number, agoMs = 0) => ({ number, headerAt: null, agreedAt: NOW - agoMs });
 
 describe('a majority', () => {
   test.each([
@@ -54,7 +54,7 @@ describe('a majority', () => {
     const frozen = candidate('frozen', 1000, { standsSince: NOW - late });
     const moved = 1000 + (4 * late) / 1000;
     const moving = candidate('moving', moved, { moves: [NOW - 500, NOW - 250] });
-    const past = { number: 1000, agreedAt: NOW - late };
+    const past = agreedBefore(1000, late);
     const result = agree([frozen, moving], { past, blockIntervalMs: null });
     expect([result.head?.number, [...result.standing]]).toEqual([moved, ['frozen']]);
   });
@@ -174,6 +174,31 @@ describe('two upstreams with a past', () => {
     const past = agreedBefore(100, 4000);
     expect(agree(heads(100, 99), { past }).head?.agreedAt).toBe(past.agreedAt);
     expect(agree(heads(101, 99), { past }).head?.agreedAt).toBe(NOW);
+  });
+});
+
+describe('two upstreams after only one was heard', () => {
+  const agreed = (past: { readonly number: number; readonly headerAt: number }, ...both: Candidate[]) =>
+    agree(both, { configuredCount: 2, past: { ...past, agreedAt: NOW - 200 } }).head?.number;
+
+  test('and that one was behind, agree on the other: the headers are as far apart as the blocks', () => {
+    const behind = headerAt('behind', 99_000, NOW - 1_000_000);
+    const past = { number: 99_000, headerAt: NOW - 1_000_000 };
+    expect(agreed(past, behind, headerAt('good', 100_000, NOW))).toBe(100_000);
+    expect(agreed(past, behind, headerAt('liar', 1_000_000, NOW))).toBe(99_000);
+    expect(agreed(past, behind, headerAt('liar', 100_000, NOW + 16_000))).toBe(99_000);
+    expect(agreed(past, behind, headerAt('liar', 100_000, null))).toBe(99_000);
+  });
+
+  test('and its chain was at the height of now, do not believe who only says to be of later', () => {
+    const good = headerAt('good', 100, NOW - 1000);
+    const liar = headerAt('liar', 140, NOW + 14_000);
+    expect(agreed({ number: 100, headerAt: NOW - 1000 }, good, liar)).toBe(100);
+  });
+
+  test('and that one was of the future, decide as without a past', () => {
+    const liar = headerAt('liar', 1_000_100, NOW + 60_000);
+    expect(agreed({ number: 1_000_100, headerAt: NOW + 60_000 }, liar, headerAt('good', 100, NOW))).toBe(100);
   });
 });
 

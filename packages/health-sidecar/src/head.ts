@@ -23,7 +23,7 @@ export interface HeadInput {
   /** In the order of the configuration. */
   readonly candidates: readonly Candidate[];
   /** The last agreed head, ours or that of the publisher before us. */
-  readonly past: Pick<NetworkHead, 'number' | 'agreedAt'> | null;
+  readonly past: Pick<NetworkHead, 'number' | 'headerAt' | 'agreedAt'> | null;
   readonly blockIntervalMs: number | null;
   readonly maxLagBlocks: number;
   readonly now: number;
@@ -112,10 +112,12 @@ function agreedNumber(input: HeadInput, voters: readonly Candidate[]): number | 
   if (voters.length <= 1) return numbers[0] ?? null; // (c)
   const majority = majorityOf(input.configuredCount);
   if (voters.length > majority) return reachedBy(majority, numbers); // (a)
-  const limit = plausibleUpTo(input);
-  const plausible = numbers.filter((number) => number <= limit); // (b)
-  if (input.past === null || plausible.length === 0) return nearestInTime(voters, input.now);
-  return reachedBy(1, plausible);
+  const plausible = voters.filter(({ head }) => isPlausible(input, head)); // (b)
+  if (!hasPast(input) || plausible.length === 0) return nearestInTime(voters, input.now);
+  return reachedBy(
+    1,
+    plausible.map(({ head }) => head.number),
+  );
 }
 
 /** The highest number that so many have reached. */
@@ -123,9 +125,26 @@ function reachedBy(count: number, numbers: readonly number[]): number | null {
   return numbers.toSorted((a, b) => b - a)[count - 1] ?? null;
 }
 
-function plausibleUpTo({ past, now, blockIntervalMs, maxLagBlocks }: HeadInput): number {
-  if (past === null) return Number.POSITIVE_INFINITY;
-  return past.number + growth(now - past.agreedAt, blockIntervalMs) + maxLagBlocks;
+/** A head whose header is of the future binds nobody: it was believed when nobody else was heard. */
+function hasPast({ past, now }: HeadInput): boolean {
+  return past !== null && !isOfTheFuture(past.headerAt, now);
+}
+
+/**
+ * Whether the chain may have grown so far since the last agreed head, or, where that head's header was old already, between
+ * the two headers: then who was believed was behind, and who is ahead of it need not lie.
+ */
+function isPlausible(input: HeadInput, { number, headerAt }: Head): boolean {
+  const { past, now, blockIntervalMs, maxLagBlocks } = input;
+  if (past === null || !hasPast(input)) return true;
+  const isDated = headerAt !== null && !isOfTheFuture(headerAt, now);
+  const apartMs = isDated && past.headerAt !== null ? Math.min(headerAt, now) - past.headerAt : 0;
+  const elapsedMs = Math.max(now - past.agreedAt, apartMs);
+  return number <= past.number + growth(elapsedMs, blockIntervalMs) + maxLagBlocks;
+}
+
+function isOfTheFuture(headerAt: number | null, now: number): boolean {
+  return headerAt !== null && headerAt > now + CLOCK_DRIFT_MS;
 }
 
 /** The most blocks that a chain may grow in a time. */
@@ -146,7 +165,7 @@ function nearestInTime(voters: readonly Candidate[], now: number): number | null
 
 function distanceOf({ headerAt }: Head, now: number): number {
   if (headerAt === null) return Number.MAX_VALUE;
-  return headerAt > now + CLOCK_DRIFT_MS ? Number.POSITIVE_INFINITY : Math.abs(now - headerAt);
+  return isOfTheFuture(headerAt, now) ? Number.POSITIVE_INFINITY : Math.abs(now - headerAt);
 }
 
 /**
@@ -155,12 +174,11 @@ function distanceOf({ headerAt }: Head, now: number): number {
  */
 function standingStill(input: HeadInput): ReadonlySet<string> {
   const { candidates, now, blockIntervalMs } = input;
-  const limit = plausibleUpTo(input);
   const patienceMs = TOLERANCE * (blockIntervalMs ?? UNLEARNED_INTERVAL_MAX_MS);
   const still = candidates.filter((candidate) => {
     if (now - candidate.unseenMs - candidate.standsSince < patienceMs) return false;
     const hasMoved = ({ head, moves: [before, last] }: Candidate) =>
-      last !== undefined && (before ?? 0) > candidate.standsSince && head.number <= limit;
+      last !== undefined && (before ?? 0) > candidate.standsSince && isPlausible(input, head);
     const others = byVoter(candidates.filter(({ id }) => id !== candidate.id));
     return most(others, (addresses) => most(addresses, hasMoved));
   });

@@ -54,6 +54,26 @@ describe('an upstream', () => {
     expect(good.hits('eth_chainId')).toBeGreaterThanOrEqual(5);
   });
 
+  test('that lies and answers first is not believed before the other had its time', async () => {
+    const [liar, honest] = await startNodes({ mode: 'lie' }, { mode: 'late', lateMs: 400 });
+    if (!liar || !honest) throw new TypeError('two nodes were started');
+    const { ranked, rankings } = stage({ config: configOf({ main: network([liar, honest]) }) });
+    await ranked('both to be judged', (all) => says('a', 'suspect')(all) && says('b', null)(all));
+    const heads = new Set(rankings.map(({ head }) => head?.number ?? null));
+    expect([...heads]).toEqual([null, 1000]);
+  });
+
+  test('that is far behind and the only one heard at first does not keep the other out', async () => {
+    const chain = { headAt: Date.now() - 500_000, blockTimeMs: 250 };
+    const behind = { ...chain, now: () => Date.now() - 250_000 };
+    const [late, good] = await startNodes(behind, { ...chain, mode: 'http500' });
+    if (!late || !good) throw new TypeError('two nodes were started');
+    const { ranked } = stage({ config: configOf({ main: network([late, good]) }) });
+    await ranked('the late one to be believed', says('a', null));
+    good.mode = 'ok';
+    await ranked('the good one to be believed', (all) => says('a', 'lagging')(all) && says('b', null)(all));
+  });
+
   test('that dies is unreachable, and is back when it is', async () => {
     const [a, b] = await startNodes({}, {});
     if (!a || !b) throw new TypeError('two nodes were started');
