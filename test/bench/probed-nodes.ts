@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 
 const PORT_COUNT = Number(process.argv[2]);
 const BLOCK_MS = 12_000;
-const CALL = /"id":(\d+),"method":"(\w+)","params":\["?(\w*)/;
+const CALL = /"id":(\d+),"method":"(\w+)","params":\["?(\w*)/g;
 
 /** A block later every twelve seconds, the same on every node. */
 function resultOf(method: string, tag: string): string {
@@ -27,8 +27,11 @@ const ports = await Promise.all(
         body += chunk;
       });
       request.on('end', () => {
-        const [, id = '', method = '', tag = ''] = CALL.exec(body) ?? [];
-        const text = `{"jsonrpc":"2.0","id":${id},"result":${resultOf(method, tag)}}`;
+        const answers = [...body.matchAll(CALL)].map(
+          ([, id = '', method = '', tag = '']) =>
+            `{"jsonrpc":"2.0","id":${id},"result":${resultOf(method, tag)}}`,
+        );
+        const text = body.startsWith('[') ? `[${answers.join(',')}]` : (answers[0] ?? '');
         response.writeHead(200, { 'content-type': 'application/json', 'content-length': text.length });
         response.end(text);
       });

@@ -3,7 +3,7 @@ import type { ProtocolName } from '@rpc-balancer/shared';
 import { expect, test } from 'vitest';
 import { PROTOCOLS } from '../src/probes/protocols.ts';
 import type { Fetcher } from '../src/runtime.ts';
-import { probe } from './probing.ts';
+import { probe, SINGLY } from './probing.ts';
 
 const HASH = `0x${'1'.repeat(64)}`;
 
@@ -46,7 +46,10 @@ test.each(PROBES)(
       },
       close: async () => {},
     };
-    await probe({ url: 'http://127.0.0.1:1' }, { protocol, keys: { ...keys }, describe: true, fetcher });
+    await probe(
+      { url: 'http://127.0.0.1:1' },
+      { protocol, keys: { ...keys }, describe: true, batches: SINGLY, fetcher },
+    );
     expect(calls).toBe(PROTOCOLS[protocol].callsMax);
   },
 );

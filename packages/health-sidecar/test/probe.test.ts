@@ -7,7 +7,7 @@ import {
   startFakeNode,
 } from '../../../test/kit/fake-node.ts';
 import { freePort } from '../../../test/kit/ports.ts';
-import { IMPATIENT_MS, probe } from './probing.ts';
+import { IMPATIENT_MS, probe, SINGLY } from './probing.ts';
 
 async function startNode(options: FakeNodeOptions = {}): Promise<FakeNode> {
   const node = await startFakeNode({ head: 100, ...options });
@@ -171,7 +171,7 @@ describe('attempts', () => {
 
   test('end when they are used up', async () => {
     const node = await startNode({ mode: 'http500' });
-    await probe(node, { attempts: 3 });
+    await probe(node, { attempts: 3, batches: SINGLY });
     expect(node.hits('eth_chainId')).toBe(3);
   });
 
@@ -179,7 +179,7 @@ describe('attempts', () => {
     'are not repeated after a definite answer: $mode',
     async ({ mode }) => {
       const node = await startNode({ mode });
-      await probe(node, { attempts: 3 });
+      await probe(node, { attempts: 3, batches: SINGLY });
       expect(node.hits('eth_chainId')).toBe(1);
     },
   );

@@ -70,6 +70,8 @@ const RIGHT: Readonly<Record<ProtocolName, Right>> = {
 type Fault =
   | { readonly kind: 'value'; readonly place: number; readonly value: Json }
   | { readonly kind: 'error'; readonly error: Json }
+  /** Missing in a batch; elsewhere an empty answer. */
+  | { readonly kind: 'missing' }
   | { readonly kind: 'whole'; readonly status: number; readonly body: string };
 
 const fault: fc.Arbitrary<Fault> = fc.oneof(
@@ -84,6 +86,7 @@ const fault: fc.Arbitrary<Fault> = fc.oneof(
       }),
     }),
   },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('missing') }) },
   {
     weight: 1,
     arbitrary: fc.record({
@@ -93,6 +96,8 @@ const fault: fc.Arbitrary<Fault> = fc.oneof(
     }),
   },
 );
+
+const faults = fc.array(fc.option(fault), { minLength: 1, maxLength: 9 });
 
 /** The value with what stands at a place, counted from the outside, replaced. */
 function replaced(value: Json, place: number, by: Json): Json {
@@ -106,18 +111,28 @@ function replaced(value: Json, place: number, by: Json): Json {
   );
 }
 
-/** Each answer has the next of these faults, if there is one. */
+/** Each answer, also in a batch, has the next of these faults, if there is one. */
 function fetcherOf(protocol: ProtocolName, faults: readonly (Fault | null)[]): Fetcher {
   let count = 0;
+  function told(asked: string, fault: Fault | null, id: unknown): readonly Json[] {
+    const right = RIGHT[protocol].resultOf(asked);
+    const result = fault?.kind === 'value' ? replaced(right, fault.place, fault.value) : right;
+    if (fault?.kind === 'missing') return [];
+    if (protocol === 'http') return [result ?? null];
+    return [{ jsonrpc: '2.0', id, ...(fault?.kind === 'error' ? { error: fault.error } : { result }) }];
+  }
   return {
     async fetch(url, { body = '{}' }) {
-      const fault = faults[count++] ?? null;
-      const { method = new URL(url).pathname } = JSON.parse(body);
-      const right = RIGHT[protocol].resultOf(method);
-      if (fault?.kind === 'whole') return new Response(fault.body, { status: fault.status });
-      const told = fault?.kind === 'value' ? replaced(right, fault.place, fault.value) : right;
-      const envelope = fault?.kind === 'error' ? { error: fault.error } : { result: told };
-      return Response.json(protocol === 'http' ? (told ?? null) : { jsonrpc: '2.0', id: 1, ...envelope });
+      const asked = JSON.parse(body);
+      const calls = [asked].flat().map((call) => ({ call, fault: faults[count++] ?? null }));
+      const whole = calls.map(({ fault }) => fault).find((fault) => fault?.kind === 'whole');
+      if (whole?.kind === 'whole') return new Response(whole.body, { status: whole.status });
+      const answers = calls.flatMap(({ call, fault }) =>
+        told(call.method ?? new URL(url).pathname, fault, call.id),
+      );
+      return Array.isArray(asked) || answers.length > 0
+        ? Response.json(Array.isArray(asked) ? answers : answers[0])
+        : new Response('');
     },
     socket: () => {
       throw new Error('there are no sockets here');
@@ -126,7 +141,7 @@ function fetcherOf(protocol: ProtocolName, faults: readonly (Fault | null)[]): F
   };
 }
 
-async function sampleOf(protocol: ProtocolName, fetcher: Fetcher): Promise<Sample> {
+async function sampleOf(protocol: ProtocolName, fetcher: Fetcher, singly = false): Promise<Sample> {
   const keys = { json: { '/status': 'ok' }, head: { pointer: '/height' } };
   const { networks } = validateConfig({
     networks: {
@@ -140,7 +155,8 @@ async function sampleOf(protocol: ProtocolName, fetcher: Fetcher): Promise<Sampl
   const [upstream] = networks.main?.upstreams ?? [];
   if (!networks.main?.probe || !upstream) throw new TypeError('the network was named in the lines above');
   return PROTOCOLS[protocol].probeOnce(upstream, {
-    ...{ probe: networks.main.probe, fetcher, now: () => NOW, redact: (text) => text, describe: true },
+    ...{ probe: networks.main.probe, fetcher, now: () => NOW, redact: (text) => text },
+    ...{ describe: true, batches: { areRefused: () => singly, refused: () => {} } },
     signal: new AbortController().signal,
   });
 }
@@ -189,8 +205,8 @@ describe.each(NAMES)('whatever an upstream answers, by %s', (protocol) => {
   test(`its sample is sound, and no other upstream is touched by it: ${protocol}`, async () => {
     const seen = new Set<string | null>();
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.option(fault), { minLength: 1, maxLength: 7 }), async (faults) => {
-        const sample = await sampleOf(protocol, fetcherOf(protocol, faults));
+      fc.asyncProperty(faults, fc.boolean(), async (given, singly) => {
+        const sample = await sampleOf(protocol, fetcherOf(protocol, given), singly);
         seen.add(sample.failure);
         examine(protocol, sample);
       }),

@@ -22,7 +22,9 @@ export type Answer =
 /** EIP-1474 "limit exceeded", and the HTTP status that some providers repeat as a code. */
 const LIMIT_CODES: readonly unknown[] = [-32005, 429];
 
-export type Call = (method: string, params: readonly unknown[]) => Promise<Answer>;
+export type MethodCall = readonly [method: string, params: readonly unknown[]];
+
+type Call = (...call: MethodCall) => Promise<Answer>;
 
 /** Makes the function that calls one upstream. It never rejects. */
 export function createCall(upstream: UpstreamConfig, context: ProbeContext): Call {
@@ -46,7 +48,15 @@ export function createUriCall(upstream: UpstreamConfig, context: ProbeContext) {
 
 function answerIn({ status, text, latencyMs }: Answered, name: string, context: ProbeContext): Answer {
   if (text === null) return { kind: 'unsupported', detail: `${name}: more than ${BODY_BYTES_MAX} bytes` };
-  const body = parsedJson(text);
+  return answerOf(parsedJson(text), { name, status, latencyMs }, context);
+}
+
+/** What an envelope says. */
+export function answerOf(
+  body: unknown,
+  { name, status, latencyMs }: Pick<Answered, 'status' | 'latencyMs'> & { readonly name: string },
+  context: ProbeContext,
+): Answer {
   if (isRecord(body)) {
     const { error } = body;
     if (isRecord(error) && typeof error.code === 'number') {
@@ -58,11 +68,8 @@ function answerIn({ status, text, latencyMs }: Answered, name: string, context: 
     }
     if ('result' in body) return { kind: 'result', value: body.result, latencyMs };
   }
-  return failedAnswer(context, {
-    name,
-    failure: 'probe_failed',
-    text: `HTTP ${status} without a JSON-RPC answer`,
-  });
+  const text = `HTTP ${status} without a JSON-RPC answer`;
+  return failedAnswer(context, { name, failure: 'probe_failed', text });
 }
 
 /** What fails a probe: any failure of what is required; elsewhere a refusal is as good as "not supported". */
@@ -85,7 +92,7 @@ export function nonsense(required: readonly Answer[]): Omit<FailedSample, 'sampl
   return { failure: 'probe_failed', detail: refused?.detail ?? 'an answer is not what the method answers' };
 }
 
-/** What a call answered; undefined when it was not answered with a result. */
-export function resultOf(answer: Answer): unknown {
-  return answer.kind === 'result' ? answer.value : undefined;
+/** What a call answered; undefined when it was not made, or not answered with a result. */
+export function resultOf(answer: Answer | undefined): unknown {
+  return answer?.kind === 'result' ? answer.value : undefined;
 }

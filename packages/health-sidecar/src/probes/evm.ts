@@ -2,17 +2,12 @@
 // Must not know: other upstreams, the network's head, when the next probe is.
 import type { Head, UpstreamConfig } from '@rpc-balancer/shared';
 import type { GoodSample, Sample } from '../samples.ts';
+import { createCallAll } from './batch.ts';
 import { type Answer, createCall, firstFailure, nonsense } from './call.ts';
 import type { ProbeContext, Protocol } from './protocol.ts';
 import { hashOf, isQuantity, isRecord, notified, quantityOf } from './values.ts';
 
-interface Answers {
-  readonly chainId: Answer;
-  readonly syncing: Answer;
-  readonly blockNumber: Answer;
-  readonly latest: Answer;
-  readonly finalized: Answer;
-}
+type Answers = Readonly<Record<'chainId' | 'syncing' | 'blockNumber' | 'latest' | 'finalized', Answer>>;
 
 /** The two calls for the head may be answered around a new block; further apart the node contradicts itself. */
 const SAME_HEAD_BLOCKS = 2;
@@ -29,21 +24,24 @@ export const evm: Protocol = {
 };
 
 async function probeOnce(upstream: UpstreamConfig, context: ProbeContext): Promise<Sample> {
-  const call = createCall(upstream, context);
-  const [chainId, syncing, blockNumber, latest, finalized] = await Promise.all([
-    call('eth_chainId', []),
-    call('eth_syncing', []),
-    call('eth_blockNumber', []),
-    call('eth_getBlockByNumber', ['latest', false]),
-    call('eth_getBlockByNumber', ['finalized', false]),
+  // Finality is asked apart, so that it never costs a probe more than itself.
+  const [answers, finalized] = await Promise.all([
+    createCallAll(
+      upstream,
+      context,
+    )({
+      chainId: ['eth_chainId', []],
+      syncing: ['eth_syncing', []],
+      blockNumber: ['eth_blockNumber', []],
+      latest: ['eth_getBlockByNumber', ['latest', false]],
+    }),
+    createCall(upstream, context)('eth_getBlockByNumber', ['finalized', false]),
   ]);
-  const answers = { chainId, syncing, blockNumber, latest, finalized };
   const sampledAt = context.now();
-  const required = [blockNumber, latest];
-  // Finality is never worth a failed probe.
-  const failed = firstFailure(required, [chainId, syncing]);
+  const required = [answers.blockNumber, answers.latest];
+  const failed = firstFailure(required, [answers.chainId, answers.syncing]);
   if (failed) return { failure: failed.failure, detail: failed.detail, sampledAt };
-  return { ...(goodSample(answers) ?? nonsense(required)), sampledAt };
+  return { ...(goodSample({ ...answers, finalized }) ?? nonsense(required)), sampledAt };
 }
 
 function goodSample(answers: Answers): Omit<GoodSample, 'sampledAt'> | null {

@@ -14,6 +14,8 @@ export interface Question {
   readonly body?: string;
   /** The statuses whose body is worth reading. */
   readonly isGood: (status: number) => boolean;
+  /** Default {@link BODY_BYTES_MAX}. */
+  readonly bytesMax?: number;
 }
 
 export interface FailedAnswer {
@@ -50,7 +52,7 @@ export function createAsk(upstream: UpstreamConfig, context: ProbeContext): Ask 
     'accept-encoding': 'identity',
     ...headers,
   };
-  return async ({ name, verb, path, body, isGood }) => {
+  return async ({ name, verb, path, body, isGood, bytesMax = BODY_BYTES_MAX }) => {
     const timeout = AbortSignal.timeout(timeoutMs);
     const fail = (failure: ProbeFailure, text: string) => failedAnswer(context, { name, failure, text });
     let connected = false;
@@ -68,7 +70,7 @@ export function createAsk(upstream: UpstreamConfig, context: ProbeContext): Ask 
         await response.body?.cancel();
         return fail(STATUS_FAILURES[status] ?? 'probe_failed', `HTTP ${status}`);
       }
-      const text = await readText(response, BODY_BYTES_MAX);
+      const text = await readText(response, bytesMax);
       return { kind: 'answered', status, text, latencyMs: context.now() - startedAt };
     } catch (error) {
       if (timeout.aborted) return fail('probe_timeout', `no answer within ${timeoutMs} ms`);

@@ -63,39 +63,57 @@ test('what a probe finds of an upstream that is gone meanwhile is left aside', a
   expect(sampled).toEqual(['b']);
 });
 
-test('what seldom changes is asked of an upstream when it is new, and again after minutes', async () => {
-  const asked: string[] = [];
-  let now = 0;
-  const fetcher: Fetcher = {
+/** Answers as Substrate does; a batch is refused. */
+function substrateFetcher(asked: string[]): Fetcher {
+  return {
     async fetch(_, { body = '' }) {
-      const { method } = JSON.parse(body);
-      asked.push(method);
-      const number = '0x10';
-      const result = { number, isSyncing: false, specName: 'statemine', methods: [] };
-      return Response.json({
-        jsonrpc: '2.0',
-        id: 1,
-        result: method === 'chain_getBlockHash' ? '0xab' : result,
-      });
+      const given = JSON.parse(body);
+      if (Array.isArray(given)) {
+        asked.push('a batch');
+        return new Response('one at a time', { status: 400 });
+      }
+      asked.push(given.method);
+      const answer = { number: '0x10', isSyncing: false, specName: 'statemine', methods: [] };
+      const result = given.method === 'chain_getBlockHash' ? '0xab' : answer;
+      return Response.json({ jsonrpc: '2.0', id: 1, result });
     },
     socket: () => {
       throw new Error('there are no sockets here');
     },
     close: async () => {},
   };
-  const { prober } = proberOf(async () => fetcher, {
+}
+
+test.each([
+  { what: 'what seldom changes', method: 'state_getRuntimeVersion' },
+  { what: 'in a batch, after it was refused,', method: 'a batch' },
+])('$what is asked of an upstream when it is new, and again after minutes', async ({ method }) => {
+  const asked: string[] = [];
+  let now = 0;
+  const { prober } = proberOf(async () => substrateFetcher(asked), {
     ...{ config: { protocol: 'substrate' }, now: () => now },
   });
-  const describedAt = async (at: number, ...ids: readonly string[]) => {
+  const countAt = async (at: number, ...ids: readonly string[]) => {
     now = at;
     asked.length = 0;
     await prober.start(upstreamsOf(...ids)).whole;
-    return asked.filter((method) => method === 'state_getRuntimeVersion').length;
+    return asked.filter((one) => one === method).length;
   };
-  expect(await describedAt(0, 'a')).toBe(1);
-  expect(await describedAt(2000, 'a', 'b')).toBe(1);
-  expect(await describedAt(599_000, 'a', 'b')).toBe(0);
-  expect(await describedAt(600_000, 'a', 'b')).toBe(1);
-  expect(await describedAt(600_100, 'a')).toBe(0);
-  expect(await describedAt(600_200, 'a', 'b')).toBe(1);
+  expect(await countAt(0, 'a')).toBe(1);
+  expect(await countAt(2000, 'a', 'b')).toBe(1);
+  expect(await countAt(599_000, 'a', 'b')).toBe(0);
+  expect(await countAt(600_000, 'a', 'b')).toBe(1);
+  expect(await countAt(600_100, 'a')).toBe(0);
+  expect(await countAt(600_200, 'a', 'b')).toBe(1);
+});
+
+test('incident 11: where calls are counted no batch is tried, because its refusal would be counted, too', async () => {
+  const asked: string[] = [];
+  const probe = { ...probeOf(), maxPerMinute: 1000 };
+  const { prober } = proberOf(async () => substrateFetcher(asked), {
+    ...{ config: { protocol: 'substrate' }, probe },
+  });
+  await prober.start(upstreamsOf('a')).whole;
+  expect(asked).toContain('chain_getHeader');
+  expect(asked).not.toContain('a batch');
 });

@@ -13,6 +13,7 @@ import { probeUpstream } from './attempts.ts';
 import { createFollowers } from './followers.ts';
 import { createGather } from './gather.ts';
 import { DUE_RATIO } from './pace.ts';
+import type { Batches } from './protocol.ts';
 import { PROTOCOLS } from './protocols.ts';
 
 export interface ProberOptions {
@@ -56,8 +57,8 @@ export interface Prober {
   idle(): Promise<void>;
 }
 
-/** A runtime upgrade is seen within minutes, and the list of methods is long. */
-const DESCRIBE_EVERY_MS = 600_000;
+/** A runtime upgrade is seen within minutes, and the list of methods is long; batches may be let through again. */
+const SELDOM_MS = 600_000;
 
 export function createProber(options: ProberOptions): Prober {
   const { now, probe, signal } = options;
@@ -65,6 +66,7 @@ export function createProber(options: ProberOptions): Prober {
   const running = new Map<string, Promise<void>>();
   const lastStartedAt = new Map<string, number>();
   const describedAt = new Map<string, number>();
+  const refusedBatchAt = new Map<string, number>();
   const news = createGather(now, options.pause);
   const { protocol } = options.config;
   const followers = createFollowers({ ...options, protocol, timeoutMs: probe.timeout, onHead });
@@ -85,6 +87,7 @@ export function createProber(options: ProberOptions): Prober {
   function forget(id: string): void {
     lastStartedAt.delete(id);
     describedAt.delete(id);
+    refusedBatchAt.delete(id);
     windows.delete(id);
   }
 
@@ -100,13 +103,25 @@ export function createProber(options: ProberOptions): Prober {
     options.onSample(upstream.id, sample, now() - startedAt);
   }
 
+  function isLongAgo(at = Number.NEGATIVE_INFINITY): boolean {
+    return now() - at >= SELDOM_MS;
+  }
+
+  /** A batch that is refused costs calls, so there is none where these are counted. */
+  function batchesOf(id: string): Batches {
+    return {
+      areRefused: () => probe.maxPerMinute !== null || !isLongAgo(refusedBatchAt.get(id)),
+      refused: () => refusedBatchAt.set(id, now()),
+    };
+  }
+
   async function sampleOf(upstream: LocatedUpstream): Promise<Sample> {
     try {
       const fetcher = await options.fetcherOf(upstream);
-      const describe =
-        now() - (describedAt.get(upstream.id) ?? Number.NEGATIVE_INFINITY) >= DESCRIBE_EVERY_MS;
       const protocol = PROTOCOLS[options.config.protocol];
-      return await probeUpstream(protocol, upstream, { ...options, fetcher, describe });
+      const describe = isLongAgo(describedAt.get(upstream.id));
+      const batches = batchesOf(upstream.id);
+      return await probeUpstream(protocol, upstream, { ...options, fetcher, describe, batches });
     } catch (error) {
       // Such as a certificate that the runtime cannot read.
       const detail = foreignText(options.redact(errorText(error)));

@@ -13,6 +13,14 @@ export interface ProbeContext {
   readonly redact: (text: string) => string;
   /** Whether what seldom changes is asked as well, such as versions. */
   readonly describe: boolean;
+  readonly batches: Batches;
+}
+
+/** What is remembered of an upstream that is asked several things at once. */
+export interface Batches {
+  areRefused(): boolean;
+  /** It did not answer a batch as it answers single calls. */
+  refused(): void;
 }
 
 /** How an upstream is asked to tell of each new head over a WebSocket, by JSON-RPC. */

@@ -2,7 +2,8 @@
 // Must not know: other upstreams, the network's head, when the next probe is.
 import { foreignText, type UpstreamConfig } from '@rpc-balancer/shared';
 import type { NodeFacts, Sample } from '../samples.ts';
-import { type Answer, type Call, createCall, firstFailure, nonsense, resultOf } from './call.ts';
+import { createCallAll } from './batch.ts';
+import { type Answer, createCall, firstFailure, nonsense, resultOf } from './call.ts';
 import type { ProbeContext, Protocol } from './protocol.ts';
 import { hashOf, isRecord, notified, quantityOf } from './values.ts';
 
@@ -26,14 +27,16 @@ export const substrate: Protocol = {
 };
 
 async function probeOnce(upstream: UpstreamConfig, context: ProbeContext): Promise<Sample> {
-  const call = createCall(upstream, context);
-  const [health, genesis, header, finalizedHash] = await Promise.all([
-    call('system_health', []),
-    call('chain_getBlockHash', [0]),
-    call('chain_getHeader', []),
-    call('chain_getFinalizedHead', []),
+  const callAll = createCallAll(upstream, context);
+  // Finality is asked apart, so that it never costs a probe more than itself.
+  const [{ health, genesis, header }, finalizedHash] = await Promise.all([
+    callAll({
+      health: ['system_health', []],
+      genesis: ['chain_getBlockHash', [0]],
+      header: ['chain_getHeader', []],
+    }),
+    createCall(upstream, context)('chain_getFinalizedHead', []),
   ]);
-  // Finality is never worth a failed probe.
   const failed = firstFailure([header], [health, genesis]);
   if (failed) return { failure: failed.failure, detail: failed.detail, sampledAt: context.now() };
   const number = numberIn(header);
@@ -42,12 +45,13 @@ async function probeOnce(upstream: UpstreamConfig, context: ProbeContext): Promi
   const isNoGenesis = genesis.kind === 'result' && identity === null;
   if (header.kind !== 'result' || number === null || state === null || isNoGenesis)
     return { ...nonsense([header]), sampledAt: context.now() };
+  const finalizedAt = hashOf(resultOf(finalizedHash));
   // A header does not say its own hash.
-  const [hash, finalized, facts] = await Promise.all([
-    call('chain_getBlockHash', [number]),
-    finalizedNumber(call, hashOf(resultOf(finalizedHash))),
-    context.describe ? describe(call, context) : undefined,
-  ]);
+  const { hash, finalized, ...described } = await callAll({
+    hash: ['chain_getBlockHash', [number]],
+    ...(finalizedAt !== null && { finalized: ['chain_getHeader', [finalizedAt]] as const }),
+    ...(context.describe && DESCRIPTION),
+  });
   return {
     failure: null,
     sampledAt: context.now(),
@@ -55,12 +59,12 @@ async function probeOnce(upstream: UpstreamConfig, context: ProbeContext): Promi
     identity,
     ...state,
     head: { number, hash: hashOf(resultOf(hash)), headerAt: null },
-    finalized,
-    ...(facts && { facts }),
+    finalized: numberIn(finalized),
+    ...(context.describe && { facts: factsIn(described, context) }),
   };
 }
 
-function numberIn(header: Answer): number | null {
+function numberIn(header: Answer | undefined): number | null {
   return numberOf(resultOf(header));
 }
 
@@ -76,15 +80,18 @@ function healthIn(answer: Answer): Health | null {
   return { syncing: value.isSyncing, lonely: value.shouldHavePeers === true && value.peers === 0 };
 }
 
-async function finalizedNumber(call: Call, hash: string | null): Promise<number | null> {
-  return hash === null ? null : numberIn(await call('chain_getHeader', [hash]));
-}
-
 /** The runtime that the chain is at, and how many methods the node has. */
-async function describe(call: Call, { redact }: ProbeContext): Promise<NodeFacts> {
-  const [runtime, methods] = (
-    await Promise.all([call('state_getRuntimeVersion', []), call('rpc_methods', [])])
-  ).map(resultOf);
+const DESCRIPTION = {
+  runtime: ['state_getRuntimeVersion', []],
+  methods: ['rpc_methods', []],
+} as const;
+
+function factsIn(
+  described: { readonly [Name in keyof typeof DESCRIPTION]?: Answer },
+  { redact }: ProbeContext,
+): NodeFacts {
+  const runtime = resultOf(described.runtime);
+  const methods = resultOf(described.methods);
   const name = isRecord(runtime) ? runtime.specName : undefined;
   const version = isRecord(runtime) ? runtime.specVersion : undefined;
   const list = isRecord(methods) ? methods.methods : undefined;
