@@ -110,7 +110,7 @@ function isHeadless(enabled: readonly View[]): boolean {
 function viewOf({ id, voter, disabled }: RankInput['upstreams'][number], input: RankInput): View {
   const window = input.windows.get(id) ?? emptyWindow;
   const sample = currentSample(window, input.freshSince);
-  const identity = window.samples.length === 0 ? foreignBefore(id, input) : window.identity;
+  const identity = window.newest === null ? foreignBefore(id, input) : window.identity;
   const tells = window.pushed !== null || sample === null;
   const unseenMs = tells ? 0 : Math.max(0, input.now - sample.sampledAt);
   return { id, voter, disabled, window, sample, identity, unseenMs };

@@ -1,7 +1,7 @@
 // Decides: whether this sidecar reaches the upstreams of a network at all, or may itself be what is broken.
 // Must not know: what follows from it.
 import type { RankedUpstream, Reason } from '@rpc-balancer/shared';
-import type { Sample, SampleWindow } from './samples.ts';
+import type { PastSample, SampleWindow } from './samples.ts';
 
 export interface Probed {
   readonly windows: ReadonlyMap<string, SampleWindow>;
@@ -36,15 +36,15 @@ export function reachedOf(
 }
 
 /** When the first of the failures came that stand since the last answer. */
-function failureBegan(samples: readonly Sample[]): number {
+function failureBegan(samples: readonly PastSample[]): number {
   return samples[samples.findLastIndex(isAnswer) + 1]?.sampledAt ?? Number.NEGATIVE_INFINITY;
 }
 
-function lastAnswer(samples: readonly Sample[]): number {
+function lastAnswer(samples: readonly PastSample[]): number {
   return samples.findLast(isAnswer)?.sampledAt ?? Number.NEGATIVE_INFINITY;
 }
 
 /** Also one that refuses us is there. */
-function isAnswer({ failure }: Sample): boolean {
+function isAnswer({ failure }: PastSample): boolean {
   return failure === null || !UNREACHED.has(failure);
 }

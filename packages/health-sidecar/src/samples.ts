@@ -38,10 +38,21 @@ export interface FailedSample {
 
 export type Sample = GoodSample | FailedSample;
 
+/** What is remembered of each sample of a window. A whole one for each of thousands of upstreams would take the memory of all else. */
+export interface PastSample {
+  readonly failure: ProbeFailure | null;
+  readonly sampledAt: number;
+  /** Null for a failure. */
+  readonly latencyMs: number | null;
+}
+
 /** What is known of one upstream. Replaced with every sample, never edited. */
 export interface SampleWindow {
   /** Oldest first. */
-  readonly samples: readonly Sample[];
+  readonly samples: readonly PastSample[];
+  readonly newest: Sample | null;
+  /** The newest that was not throttled. */
+  readonly unthrottled: Sample | null;
   /** The last identity that it gave: one failed probe does not make another chain ours. */
   readonly identity: string | null;
   readonly headNumber: number | null;
@@ -61,6 +72,8 @@ const SAMPLES_MAX = 60;
 
 export const emptyWindow: SampleWindow = {
   samples: [],
+  newest: null,
+  unthrottled: null,
   identity: null,
   headNumber: null,
   pushed: null,
@@ -76,12 +89,16 @@ export function addSample(
   sample: Sample,
   startedAt: number = sample.sampledAt,
 ): SampleWindow {
-  const samples = [...window.samples, sample].slice(-SAMPLES_MAX);
-  if (sample.failure !== null) return { ...window, samples };
+  const { failure, sampledAt } = sample;
+  const past = { failure, sampledAt, latencyMs: sample.failure === null ? sample.latencyMs : null };
+  const samples = [...window.samples.slice(1 - SAMPLES_MAX), past];
+  const unthrottled = failure === 'throttled' ? window.unthrottled : sample;
+  const next = { ...window, samples, newest: sample, unthrottled };
+  if (sample.failure !== null) return next;
   const identity = sample.identity ?? window.identity;
   const isOlder = window.pushed !== null && window.pushed.at >= startedAt;
   const pushed = isOlder ? window.pushed : null;
-  const heard = { ...window, samples, identity, pushed, ...uptimeAfter(window, sample) };
+  const heard = { ...next, identity, pushed, ...uptimeAfter(window, sample) };
   return isOlder || sample.head === null ? heard : atHead(heard, sample.head, sample.sampledAt);
 }
 
@@ -106,10 +123,10 @@ function uptimeAfter({ uptimeS: before, restartedAt }: SampleWindow, { uptimeS, 
  * several timeouts. While the node throttles us the sample before counts, if it is fresh.
  */
 export function currentSample(window: SampleWindow, freshSince: number): Sample | null {
-  const newest = window.samples.at(-1) ?? null;
+  const { newest, unthrottled } = window;
   if (newest?.failure === 'throttled') {
-    const before = window.samples.findLast((sample) => sample.failure !== 'throttled');
-    return before !== undefined && before.sampledAt >= freshSince ? withPushed(window, before) : newest;
+    if (unthrottled === null || unthrottled.sampledAt < freshSince) return newest;
+    return withPushed(window, unthrottled);
   }
   if (newest?.failure === null && newest.sampledAt < freshSince) return null;
   return newest && withPushed(window, newest);
@@ -129,9 +146,6 @@ export function errorRatio(window: SampleWindow): number {
 
 /** Nearest-rank percentile of the successes' latency: a fast failure must not look like a fast node. */
 export function latencyPercentile(window: SampleWindow, percent: number): number | null {
-  const sorted = window.samples
-    .filter((sample) => sample.failure === null)
-    .map((sample) => sample.latencyMs)
-    .sort((a, b) => a - b);
+  const sorted = window.samples.flatMap(({ latencyMs }) => latencyMs ?? []).sort((a, b) => a - b);
   return sorted[Math.ceil((percent / 100) * sorted.length) - 1] ?? null;
 }

@@ -147,8 +147,8 @@ export function createProber(options: ProberOptions): Prober {
           for (const resolve of waiting.splice(0)) resolve();
         });
         running.set(upstream.id, ended);
-        const last = windows.get(upstream.id)?.samples.at(-1);
-        if (last === undefined || last.failure === null) expected.push(ended);
+        const last = windows.get(upstream.id)?.newest ?? null;
+        if (last === null || last.failure === null) expected.push(ended);
         return ended;
       });
       return {
