@@ -156,10 +156,14 @@ describe('the reason of an upstream', () => {
     expect(reasonsOf(ranking)).toEqual({ a: 'stalled', b: null, c: null });
   });
 
-  test('stays wrong_chain for the next publisher until it is probed', () => {
+  test('stays wrong_chain for the next publisher until it says what it is', () => {
     const before = rankOf({ samples: { a: [good({ identity: '5' })], ...healthy } });
     const ranking = rankOf({ samples: { a: [], ...healthy }, past: before });
     expect(reasonsOf(ranking).a).toBe('wrong_chain');
+    for (const failure of ['probe_timeout', 'throttled'] as const) {
+      const tried = rankOf({ samples: { a: [failed(failure)], ...healthy }, past: ranking });
+      expect(reasonsOf(tried).a).toBe('wrong_chain');
+    }
     const probed = rankOf({ samples: { a: [good()], ...healthy }, past: ranking });
     expect(reasonsOf(probed).a).toBeNull();
   });

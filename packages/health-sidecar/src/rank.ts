@@ -110,13 +110,13 @@ function isHeadless(enabled: readonly View[]): boolean {
 function viewOf({ id, voter, disabled }: RankInput['upstreams'][number], input: RankInput): View {
   const window = input.windows.get(id) ?? emptyWindow;
   const sample = currentSample(window, input.freshSince);
-  const identity = window.newest === null ? foreignBefore(id, input) : window.identity;
+  const identity = window.identity ?? foreignBefore(id, input);
   const tells = window.pushed !== null || sample === null;
   const unseenMs = tells ? 0 : Math.max(0, input.now - sample.sampledAt);
   return { id, voter, disabled, window, sample, identity, unseenMs };
 }
 
-/** An upstream of another chain stays one for the next publisher, until it is probed. */
+/** An upstream of another chain stays one for the next publisher, until it says what it is. */
 function foreignBefore(id: string, { past }: RankInput): string | null {
   const before = past?.upstreams.find((upstream) => upstream.id === id);
   return before?.reason === 'wrong_chain' ? FOREIGN : null;
@@ -189,7 +189,7 @@ function rankedOf(
     id,
     reason: view.disabled ? 'disabled' : reason,
     head: good?.head ?? null,
-    finalized: good?.finalized ?? null,
+    finalized: good && window.finalized,
     lagBlocks,
     latencyP50Ms,
     latencyP95Ms: latencyPercentile(window, 95),
@@ -223,8 +223,8 @@ function finalizedOf(
   { head, standing }: HeadResult,
 ): number | null {
   const voting = new Set(candidates.map(({ id }) => id).filter((id) => !standing.has(id)));
-  const numberOf = ({ id, sample }: View) =>
-    voting.has(id) && isGood(sample) ? (sample.finalized ?? []) : [];
+  const numberOf = ({ id, sample, window }: View) =>
+    voting.has(id) && isGood(sample) ? (window.finalized ?? []) : [];
   const votes = byVoter(enabled).flatMap((views) => {
     const numbers = views.flatMap(numberOf).filter((number) => head !== null && number <= head.number);
     return reachedByMost(numbers) ?? [];

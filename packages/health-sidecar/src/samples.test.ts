@@ -59,6 +59,13 @@ test('a window keeps the last sixty samples', () => {
   );
 });
 
+test('a finality that was not heard in time stands, one that was denied does not', () => {
+  const told = windowOf({ ...good(1), finalized: 90 });
+  const { finalized: _, ...late } = good(2);
+  expect(addSample(told, late).finalized).toBe(90);
+  expect(addSample(told, { ...good(2), finalized: null }).finalized).toBeNull();
+});
+
 test('the first sight of a head is no move, every change after it is', () => {
   expect(windowOf(good(1, 100), good(2, 100))).toMatchObject({ standsSince: 1, moves: [] });
   expect(windowOf(good(1, 100), good(2, 101), good(3, 101))).toMatchObject({ standsSince: 2, moves: [2] });

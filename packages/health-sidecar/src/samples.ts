@@ -20,7 +20,8 @@ export interface GoodSample {
   readonly syncing: boolean;
   /** Null where a network has no heads. */
   readonly head: Head | null;
-  readonly finalized: number | null;
+  /** Absent when the answer did not come in time: the last one stands. */
+  readonly finalized?: number | null;
   /** It should have peers and has none; absent where the protocol does not say. */
   readonly lonely?: boolean;
   /** How long it has run, where it says so. */
@@ -55,6 +56,7 @@ export interface SampleWindow {
   readonly unthrottled: Sample | null;
   /** The last identity that it gave: one failed probe does not make another chain ours. */
   readonly identity: string | null;
+  readonly finalized: number | null;
   readonly headNumber: number | null;
   /** What it has told of itself since the newest probe began; null for nothing. */
   readonly pushed: { readonly head: Head; readonly at: number } | null;
@@ -75,6 +77,7 @@ export const emptyWindow: SampleWindow = {
   newest: null,
   unthrottled: null,
   identity: null,
+  finalized: null,
   headNumber: null,
   pushed: null,
   standsSince: null,
@@ -96,9 +99,10 @@ export function addSample(
   const next = { ...window, samples, newest: sample, unthrottled };
   if (sample.failure !== null) return next;
   const identity = sample.identity ?? window.identity;
+  const finalized = sample.finalized === undefined ? window.finalized : sample.finalized;
   const isOlder = window.pushed !== null && window.pushed.at >= startedAt;
   const pushed = isOlder ? window.pushed : null;
-  const heard = { ...next, identity, pushed, ...uptimeAfter(window, sample) };
+  const heard = { ...next, identity, finalized, pushed, ...uptimeAfter(window, sample) };
   return isOlder || sample.head === null ? heard : atHead(heard, sample.head, sample.sampledAt);
 }
 

@@ -1,6 +1,7 @@
 // Decides: whether a probe asks in batches where it may, and finds the same where it may not, over real sockets.
 import { describe, expect, onTestFinished, test } from 'vitest';
 import {
+  type FakeCall,
   type FakeNode,
   type FakeNodeOptions,
   type Override,
@@ -8,6 +9,7 @@ import {
 } from '../../../test/kit/fake-node.ts';
 import { startFakeSubstrate } from '../../../test/kit/fake-substrate.ts';
 import type { Batches } from '../src/probes/protocol.ts';
+import { monotonicNow } from '../src/runtime.ts';
 import { IMPATIENT_MS, probe, SINGLY } from './probing.ts';
 
 const EVM_BATCH = ['eth_chainId', 'eth_syncing', 'eth_blockNumber', 'eth_getBlockByNumber'];
@@ -46,7 +48,7 @@ test('a Substrate upstream is asked in two batches, and for its finality apart',
   const node = await startFakeSubstrate({ head: 100 });
   onTestFinished(() => node.stop());
   const sample = await probe(node, { protocol: 'substrate', describe: true });
-  expect(requestsOf(node).map(({ length }) => length)).toEqual([4, 3, 1]);
+  expect(requestsOf(node).map(({ length }) => length)).toEqual([3, 3, 1, 1]);
   const single = await probe(node, { protocol: 'substrate', describe: true, batches: SINGLY });
   expect(told(sample)).toEqual(told(single));
 });
@@ -57,12 +59,35 @@ test('the answers of a batch may come in any order', async () => {
   expect(node.hits()).toBe(2);
 });
 
-test('a finality that hangs does not fail a batch', async () => {
-  const node = await startNode({
-    answer: ({ paramsText }) => (paramsText.includes('finalized') ? { hang: true } : undefined),
-  });
-  expect(await probe(node, { timeoutMs: IMPATIENT_MS })).toMatchObject({ failure: null, finalized: null });
+test('a method that a node does not know is asked once more by itself, and batches go on', async () => {
+  const batches = watched();
+  const missing = { error: { code: -32_601, message: 'the method does not exist' } };
+  const node = await startNode({ answer: ({ method }) => (method === 'eth_syncing' ? missing : undefined) });
+  for (let at = 0; at < 2; at++) expect(await probe(node, { batches })).toMatchObject({ failure: null });
+  expect(batches.refusals()).toBe(0);
+  expect(node.hits('eth_syncing')).toBe(4);
+  expect(node.hits('eth_chainId')).toBe(2);
 });
+
+test.each(['evm', 'substrate'] as const)(
+  'a finality that hangs neither fails a probe nor makes its head older than it was heard: %s',
+  async (protocol) => {
+    const hanging = ({ method, paramsText }: FakeCall) =>
+      method === 'chain_getFinalizedHead' || paramsText.includes('finalized')
+        ? { hang: true as const }
+        : undefined;
+    const start = protocol === 'evm' ? startFakeNode : startFakeSubstrate;
+    const node = await start({ head: 100, answer: hanging });
+    onTestFinished(() => node.stop());
+    const beganAt = monotonicNow();
+    const sample = await probe(node, { protocol, timeoutMs: 2 * IMPATIENT_MS });
+    const tookMs = monotonicNow() - beganAt;
+    expect(sample).toMatchObject({ failure: null, head: { number: 100 } });
+    expect(sample).not.toHaveProperty('finalized');
+    expect(tookMs).toBeGreaterThan(IMPATIENT_MS - 5); // Timers may be early.
+    expect(sample.sampledAt - beganAt).toBeLessThan(tookMs - IMPATIENT_MS / 2);
+  },
+);
 
 describe('an upstream that refuses a batch is asked singly at once', () => {
   /** Ids of a batch are counted from 0 by the probe, and a single call has 1. */
@@ -72,7 +97,15 @@ describe('an upstream that refuses a batch is asked singly at once', () => {
   const refusing = (override: Override): FakeNodeOptions => ({
     answer: (call) => (inBatch(call) ? override : undefined),
   });
-  const rows: readonly { readonly by: string; readonly options: FakeNodeOptions }[] = [
+  const upTo = (count: number): FakeNodeOptions => ({
+    answer: (call) => (call.index >= count ? { error: refusal } : undefined),
+  });
+  const rows: readonly {
+    readonly by: string;
+    readonly options: FakeNodeOptions;
+    /** How many of the four are asked again; all by default. */
+    readonly singles?: number;
+  }[] = [
     {
       by: 'an error instead of an array',
       options: refusing({ status: 200, body: JSON.stringify({ error: refusal }) }),
@@ -81,24 +114,26 @@ describe('an upstream that refuses a batch is asked singly at once', () => {
     { by: 'a status of a server', options: refusing({ status: 501 }) },
     { by: 'a status for whom it does not know', options: refusing({ status: 403 }) },
     { by: 'a status for a bad request', options: refusing({ status: 400, body: 'Bad Request' }) },
-    { by: 'leaving one out', options: { dropFromBatch: (index) => index === 2 } },
+    { by: 'leaving one out', options: { dropFromBatch: (index) => index === 2 }, singles: 1 },
+    { by: 'an answer to the first two only', options: upTo(2), singles: 2 },
     { by: 'an empty array', options: { dropFromBatch: () => true } },
     {
       by: 'an element that is no answer',
       options: { answer: ({ index }) => (index === 3 ? { raw: '7' } : undefined) },
+      singles: 1,
     },
     { by: 'more than is read', options: refusing({ result: 'x'.repeat(1_100_000) }) },
   ];
 
-  test.each(rows)('and makes the same sample: $by', async ({ options }) => {
+  test.each(rows)('and makes the same sample: $by', async ({ options, singles = 4 }) => {
     const batches = watched();
     const node = await startNode(options);
     const sample = await probe(node, { batches });
     expect(sample).toMatchObject({ failure: null, identity: '1', head: { number: 100 }, finalized: 36 });
-    expect(batches.refusals()).toBe(1);
-    expect(requestsOf(node).map(({ length }) => length)).toEqual([4, 1, 1, 1, 1, 1]);
+    expect(batches.refusals()).toBe(singles);
+    expect(requestsOf(node).map(({ length }) => length)).toEqual([4, 1, ...Array<number>(singles).fill(1)]);
     expect(told(await probe(node, { batches }))).toEqual(told(sample));
-    expect(node.hits()).toBe(6 + 5);
+    expect(node.hits()).toBe(2 + singles + 5);
   });
 
   test.each([

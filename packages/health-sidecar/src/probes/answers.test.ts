@@ -184,7 +184,7 @@ function rankedBeside(protocol: ProtocolName, sample: Sample) {
 /** Throws for a sample that no upstream may give. */
 function examine(protocol: ProtocolName, sample: Sample): void {
   if (sample.failure === null) {
-    expect(isHeight(sample.head?.number ?? null) && isHeight(sample.finalized)).toBe(true);
+    expect(isHeight(sample.head?.number ?? null) && isHeight(sample.finalized ?? null)).toBe(true);
     expect(sample.identity?.length ?? 0).toBeLessThanOrEqual(128);
   } else expect(sample.detail.length).toBeLessThan(210);
   const draft = rankedBeside(protocol, sample);

@@ -12,19 +12,20 @@ export type CallAll = <Calls extends Readonly<Record<string, MethodCall>>>(
   calls: Calls,
 ) => Promise<{ readonly [Name in keyof Calls]: Answer }>;
 
-/** They say the same of each call in a batch; what else fails a batch may be the batch itself. */
+/** They are said of each call in a batch; what else fails a batch may be the batch itself. */
 const SAID_OF_ALL: readonly ProbeFailure[] = ['unreachable', 'probe_timeout', 'throttled'];
 
 /**
- * Makes the function that makes several calls at once. One exchange costs a fraction of several, and what refuses a
- * batch is asked singly at once, and for as long as `context.batches` remembers. It never rejects.
+ * Makes the function that makes several calls at once. One exchange costs a fraction of several. What a batch leaves
+ * unanswered or refuses is asked singly at once; if that is answered better, batches are refused, for as long as
+ * `context.batches` remembers. It never rejects.
  */
 export function createCallAll(upstream: UpstreamConfig, context: ProbeContext): CallAll {
   const call = createCall(upstream, context);
   const ask = createAsk(upstream, context);
 
-  /** Null where the batch was refused. */
-  async function inBatch(calls: readonly MethodCall[]): Promise<readonly Answer[] | null> {
+  /** What each call was answered; nothing for one that the batch left out. */
+  async function inBatch(calls: readonly MethodCall[]): Promise<readonly (Answer | undefined)[]> {
     const answer = await ask({
       name: calls.map(([method]) => method).join(', '),
       verb: 'POST',
@@ -34,16 +35,21 @@ export function createCallAll(upstream: UpstreamConfig, context: ProbeContext): 
       bytesMax: calls.length * BODY_BYTES_MAX,
     });
     if (answer.kind === 'answered') return answersIn(answer, calls, context);
-    return SAID_OF_ALL.includes(answer.failure) ? calls.map(() => answer) : null;
+    return SAID_OF_ALL.includes(answer.failure) ? calls.map(() => answer) : [];
   }
 
   async function answersTo(calls: readonly MethodCall[]): Promise<readonly Answer[]> {
-    if (calls.length > 1 && !context.batches.areRefused()) {
-      const answers = await inBatch(calls);
-      if (answers !== null) return answers;
-      context.batches.refused();
-    }
-    return Promise.all(calls.map(([method, params]) => call(method, params)));
+    const isBatch = calls.length > 1 && !context.batches.areRefused();
+    const batched = isBatch ? await inBatch(calls) : [];
+    return Promise.all(
+      calls.map(async ([method, params], at) => {
+        const first = batched[at];
+        if (first !== undefined && first.kind !== 'unsupported') return first;
+        const alone = await call(method, params);
+        if (isBatch && alone.kind === 'result') context.batches.refused();
+        return alone;
+      }),
+    );
   }
 
   return async <Calls extends Readonly<Record<string, MethodCall>>>(calls: Calls) => {
@@ -54,19 +60,16 @@ export function createCallAll(upstream: UpstreamConfig, context: ProbeContext): 
   };
 }
 
-/** Null unless every call was answered, and at least one of them as if it had come alone. */
 function answersIn(
   { status, text, latencyMs }: Answered,
   calls: readonly MethodCall[],
   context: ProbeContext,
-): readonly Answer[] | null {
+): readonly (Answer | undefined)[] {
   const body = text === null ? null : parsedJson(text);
-  if (!Array.isArray(body)) return null;
-  const byId = new Map(body.filter(isRecord).map((element) => [element.id, element]));
-  const answers = calls.flatMap(([name], id) => {
+  const elements = Array.isArray(body) ? body.filter(isRecord) : [];
+  const byId = new Map(elements.map((element) => [element.id, element]));
+  return calls.map(([name], id) => {
     const element = byId.get(id);
-    return element === undefined ? [] : [answerOf(element, { name, status, latencyMs }, context)];
+    return element && answerOf(element, { name, status, latencyMs }, context);
   });
-  const isOneHeard = answers.some(({ kind }) => kind !== 'unsupported');
-  return answers.length === calls.length && isOneHeard ? answers : null;
 }

@@ -72,6 +72,11 @@ export function answerOf(
   return failedAnswer(context, { name, failure: 'probe_failed', text });
 }
 
+/** For calls that a probe can do without: they are waited for half as long, as they hold up what is known. */
+export function optional(context: ProbeContext): ProbeContext {
+  return { ...context, probe: { ...context.probe, timeout: context.probe.timeout / 2 } };
+}
+
 /** What fails a probe: any failure of what is required; elsewhere a refusal is as good as "not supported". */
 export function firstFailure(
   required: readonly Answer[],

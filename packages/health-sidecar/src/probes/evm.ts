@@ -3,11 +3,11 @@
 import type { Head, UpstreamConfig } from '@rpc-balancer/shared';
 import type { GoodSample, Sample } from '../samples.ts';
 import { createCallAll } from './batch.ts';
-import { type Answer, createCall, firstFailure, nonsense } from './call.ts';
+import { type Answer, createCall, firstFailure, nonsense, optional, resultOf } from './call.ts';
 import type { ProbeContext, Protocol } from './protocol.ts';
 import { hashOf, isQuantity, isRecord, notified, quantityOf } from './values.ts';
 
-type Answers = Readonly<Record<'chainId' | 'syncing' | 'blockNumber' | 'latest' | 'finalized', Answer>>;
+type Answers = Readonly<Record<'chainId' | 'syncing' | 'blockNumber' | 'latest', Answer>>;
 
 /** The two calls for the head may be answered around a new block; further apart the node contradicts itself. */
 const SAME_HEAD_BLOCKS = 2;
@@ -24,24 +24,25 @@ export const evm: Protocol = {
 };
 
 async function probeOnce(upstream: UpstreamConfig, context: ProbeContext): Promise<Sample> {
-  // Finality is asked apart, so that it never costs a probe more than itself.
-  const [answers, finalized] = await Promise.all([
-    createCallAll(
-      upstream,
-      context,
-    )({
-      chainId: ['eth_chainId', []],
-      syncing: ['eth_syncing', []],
-      blockNumber: ['eth_blockNumber', []],
-      latest: ['eth_getBlockByNumber', ['latest', false]],
-    }),
-    createCall(upstream, context)('eth_getBlockByNumber', ['finalized', false]),
-  ]);
+  const [sample, finality] = await Promise.all([sampleOf(upstream, context), finalityOf(upstream, context)]);
+  return sample.failure === null ? { ...sample, ...finality } : sample;
+}
+
+async function sampleOf(upstream: UpstreamConfig, context: ProbeContext): Promise<Sample> {
+  const answers = await createCallAll(
+    upstream,
+    context,
+  )({
+    chainId: ['eth_chainId', []],
+    syncing: ['eth_syncing', []],
+    blockNumber: ['eth_blockNumber', []],
+    latest: ['eth_getBlockByNumber', ['latest', false]],
+  });
   const sampledAt = context.now();
   const required = [answers.blockNumber, answers.latest];
   const failed = firstFailure(required, [answers.chainId, answers.syncing]);
   if (failed) return { failure: failed.failure, detail: failed.detail, sampledAt };
-  return { ...(goodSample({ ...answers, finalized }) ?? nonsense(required)), sampledAt };
+  return { ...(goodSample(answers) ?? nonsense(required)), sampledAt };
 }
 
 function goodSample(answers: Answers): Omit<GoodSample, 'sampledAt'> | null {
@@ -53,7 +54,16 @@ function goodSample(answers: Answers): Omit<GoodSample, 'sampledAt'> | null {
   if (chainId.kind === 'result' && identity === null) return null;
   const timed = blockNumber.kind === 'result' ? blockNumber : latest;
   const latencyMs = timed.kind === 'result' ? timed.latencyMs : 0;
-  return { failure: null, latencyMs, identity, syncing, head, finalized: finalizedOf(answers.finalized) };
+  return { failure: null, latencyMs, identity, syncing, head };
+}
+
+async function finalityOf(
+  upstream: UpstreamConfig,
+  context: ProbeContext,
+): Promise<Pick<GoodSample, 'finalized'>> {
+  const call = createCall(upstream, optional(context));
+  const answer = await call('eth_getBlockByNumber', ['finalized', false]);
+  return answer.kind === 'failed' ? {} : { finalized: headerOf(resultOf(answer))?.number ?? null };
 }
 
 /** Number, hash and time of the header; of two numbers that contradict each other the higher, which others can judge. */
@@ -73,10 +83,6 @@ function headerOf(value: unknown): Head | null {
   if (!isRecord(value) || number === null) return null;
   const seconds = quantityOf(value.timestamp);
   return { number, hash: hashOf(value.hash), headerAt: seconds === null ? null : seconds * 1000 };
-}
-
-function finalizedOf(answer: Answer): number | null {
-  return answer.kind === 'result' && isRecord(answer.value) ? quantityOf(answer.value.number) : null;
 }
 
 /** `false`, or an object with the progress; a node that does not know the method is taken at its head's word. */

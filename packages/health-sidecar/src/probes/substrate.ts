@@ -1,9 +1,9 @@
 // Decides: what one probe asks a Substrate upstream, and which sample its answers make.
 // Must not know: other upstreams, the network's head, when the next probe is.
 import { foreignText, type UpstreamConfig } from '@rpc-balancer/shared';
-import type { NodeFacts, Sample } from '../samples.ts';
+import type { GoodSample, NodeFacts, Sample } from '../samples.ts';
 import { createCallAll } from './batch.ts';
-import { type Answer, createCall, firstFailure, nonsense, resultOf } from './call.ts';
+import { type Answer, createCall, firstFailure, nonsense, optional, resultOf } from './call.ts';
 import type { ProbeContext, Protocol } from './protocol.ts';
 import { hashOf, isRecord, notified, quantityOf } from './values.ts';
 
@@ -27,41 +27,53 @@ export const substrate: Protocol = {
 };
 
 async function probeOnce(upstream: UpstreamConfig, context: ProbeContext): Promise<Sample> {
-  const callAll = createCallAll(upstream, context);
-  // Finality is asked apart, so that it never costs a probe more than itself.
-  const [{ health, genesis, header }, finalizedHash] = await Promise.all([
-    callAll({
-      health: ['system_health', []],
-      genesis: ['chain_getBlockHash', [0]],
-      header: ['chain_getHeader', []],
-    }),
-    createCall(upstream, context)('chain_getFinalizedHead', []),
-  ]);
+  const [sample, finality] = await Promise.all([sampleOf(upstream, context), finalityOf(upstream, context)]);
+  return sample.failure === null ? { ...sample, ...finality } : sample;
+}
+
+async function sampleOf(upstream: UpstreamConfig, context: ProbeContext): Promise<Sample> {
+  const { health, genesis, header } = await createCallAll(
+    upstream,
+    context,
+  )({
+    health: ['system_health', []],
+    genesis: ['chain_getBlockHash', [0]],
+    header: ['chain_getHeader', []],
+  });
+  const sampledAt = context.now();
   const failed = firstFailure([header], [health, genesis]);
-  if (failed) return { failure: failed.failure, detail: failed.detail, sampledAt: context.now() };
+  if (failed) return { failure: failed.failure, detail: failed.detail, sampledAt };
   const number = numberIn(header);
   const state = healthIn(health);
   const identity = hashOf(resultOf(genesis))?.toLowerCase() ?? null;
   const isNoGenesis = genesis.kind === 'result' && identity === null;
   if (header.kind !== 'result' || number === null || state === null || isNoGenesis)
-    return { ...nonsense([header]), sampledAt: context.now() };
-  const finalizedAt = hashOf(resultOf(finalizedHash));
+    return { ...nonsense([header]), sampledAt };
   // A header does not say its own hash.
-  const { hash, finalized, ...described } = await callAll({
-    hash: ['chain_getBlockHash', [number]],
-    ...(finalizedAt !== null && { finalized: ['chain_getHeader', [finalizedAt]] as const }),
-    ...(context.describe && DESCRIPTION),
-  });
+  const { hash, ...described } = await createCallAll(
+    upstream,
+    optional(context),
+  )({ hash: ['chain_getBlockHash', [number]], ...(context.describe && DESCRIPTION) });
   return {
     failure: null,
-    sampledAt: context.now(),
+    sampledAt,
     latencyMs: header.latencyMs,
     identity,
     ...state,
     head: { number, hash: hashOf(resultOf(hash)), headerAt: null },
-    finalized: numberIn(finalized),
     ...(context.describe && { facts: factsIn(described, context) }),
   };
+}
+
+async function finalityOf(
+  upstream: UpstreamConfig,
+  context: ProbeContext,
+): Promise<Pick<GoodSample, 'finalized'>> {
+  const call = createCall(upstream, optional(context));
+  const told = await call('chain_getFinalizedHead', []);
+  const hash = hashOf(resultOf(told));
+  const header = hash === null ? told : await call('chain_getHeader', [hash]);
+  return header.kind === 'failed' ? {} : { finalized: numberIn(header) };
 }
 
 function numberIn(header: Answer | undefined): number | null {
