@@ -9,6 +9,8 @@ export interface FakeCometOptions extends ChainOptions {
   readonly network?: string;
   /** What something in front of it lets through. */
   readonly verbs?: readonly ('GET' | 'POST')[];
+  /** The status of what it does not let through; default 405. */
+  readonly refusal?: number;
   /** Default `off`. */
   readonly pushMode?: PushMode;
 }
@@ -28,7 +30,7 @@ export interface FakeComet {
 }
 
 export async function startFakeComet(options: FakeCometOptions = {}): Promise<FakeComet> {
-  const { network = 'chain-a', verbs = ['GET', 'POST'] } = options;
+  const { network = 'chain-a', verbs = ['GET', 'POST'], refusal = 405 } = options;
   const chain = createChain(options);
   const asked: string[] = [];
   const app = fastify();
@@ -48,7 +50,7 @@ export async function startFakeComet(options: FakeCometOptions = {}): Promise<Fa
 
   app.addHook('onRequest', async (request, reply) => {
     asked.push(`${request.method} ${request.url}`);
-    if (!verbs.some((verb) => verb === request.method)) await reply.code(405).send('not allowed');
+    if (!verbs.some((verb) => verb === request.method)) await reply.code(refusal).send('not allowed');
   });
   app.post<{ Body: { id: unknown; method: string } }>('/*', async ({ body }) => ({
     ...{ jsonrpc: '2.0', id: body.id },

@@ -356,10 +356,22 @@ describe('a network without a new block', () => {
     { agoMs: 12_000, blockIntervalMs: 250, stalls: false, why: 'for a little less' },
     { agoMs: 38_001, blockIntervalMs: 12_000, stalls: true, why: 'for three intervals and a look' },
     { agoMs: 38_000, blockIntervalMs: 12_000, stalls: false, why: 'for less than three intervals' },
-    { agoMs: 86_400_000, blockIntervalMs: null, stalls: false, why: 'that never had a second one' },
+    {
+      agoMs: 302_001,
+      blockIntervalMs: null,
+      stalls: true,
+      why: 'for five minutes, which never had a second one',
+    },
+    { agoMs: 302_000, blockIntervalMs: null, stalls: false, why: 'for less, which never had a second one' },
   ])('$why: stalled is $stalls', ({ agoMs, blockIntervalMs, stalls }) => {
     const result = agree(heads(100, 100, 100), { past: agreedBefore(100, agoMs), blockIntervalMs });
     expect(stalledSince(result, LOOK)).toBe(stalls ? NOW - agoMs : null);
+  });
+
+  test('whose header is old already when it is first seen stalls since then', () => {
+    const old = ['a', 'b', 'c'].map((id) => headerAt(id, 100, NOW - 3_600_000));
+    expect(stalledSince(agree(old, { blockIntervalMs: null }), LOOK)).toBe(NOW - 3_600_000);
+    expect(stalledSince(agree(old, { blockIntervalMs: 1000 }), LOOK)).toBeNull();
   });
 
   test('is not said to stall when nobody is heard', () => {

@@ -57,6 +57,8 @@ const INTERVAL_MAX_MS = 3_600_000;
 
 /** No chain is said to stand still before: the first intervals that are learned may be parts of one. */
 const STALL_MIN_MS = 10_000;
+/** The same where no interval was learned, because there was no second block; longer than that of any chain in use. */
+const UNLEARNED_STALL_MS = 300_000;
 
 /**
  * Since when the network has had no new block, though several were due: the others may all be at the same height, and yet the
@@ -67,9 +69,12 @@ export function stalledSince(
   { head, blockIntervalMs }: HeadResult,
   { now, lookMs }: { readonly now: number; readonly lookMs: number },
 ): number | null {
-  if (head === null || blockIntervalMs === null) return null;
-  const patienceMs = Math.max(TOLERANCE * blockIntervalMs, STALL_MIN_MS) + lookMs;
-  return now - head.agreedAt > patienceMs ? head.agreedAt : null;
+  if (head === null) return null;
+  const isLearned = blockIntervalMs !== null;
+  const patienceMs = isLearned ? Math.max(TOLERANCE * blockIntervalMs, STALL_MIN_MS) : UNLEARNED_STALL_MS;
+  // Who has just come has only the header to say for how long the chain has stood.
+  const since = isLearned ? head.agreedAt : Math.min(head.agreedAt, head.headerAt ?? head.agreedAt);
+  return now - since > patienceMs + lookMs ? since : null;
 }
 
 export function majorityOf(configuredCount: number): number {

@@ -105,10 +105,18 @@ describe('a probe of CometBFT', () => {
     expect(node.asked).toEqual(['POST /']);
   });
 
-  test('asks by URI behind what lets no POST through, below the path of the upstream and with its query', async () => {
-    const { node, probe } = await start({ verbs: ['GET'] });
-    expect(await probe('/rpc/?key=abc')).toMatchObject({ failure: null, head: { number: 20_000 } });
-    expect(node.asked).toEqual(['POST /rpc?key=abc', 'GET /rpc/status?key=abc']);
+  test.each([403, 405, 502])(
+    'asks by URI behind what answers %i to a POST, below the path of the upstream and with its query',
+    async (refusal) => {
+      const { node, probe } = await start({ verbs: ['GET'], refusal });
+      expect(await probe('/rpc/?key=abc')).toMatchObject({ failure: null, head: { number: 20_000 } });
+      expect(node.asked).toEqual(['POST /rpc?key=abc', 'GET /rpc/status?key=abc']);
+    },
+  );
+
+  test('is unauthorized where neither verb is let through for want of a key', async () => {
+    const { probe } = await start({ verbs: [], refusal: 401 });
+    expect(await probe()).toMatchObject({ failure: 'unauthorized' });
   });
 
   test('finds a node that catches up', async () => {

@@ -1,13 +1,16 @@
 // Decides: what one probe asks a CometBFT upstream, and which sample its answer makes.
 // Must not know: other upstreams, the network's head, when the next probe is.
 import { foreignText, type UpstreamConfig } from '@rpc-balancer/shared';
-import type { GoodSample, Sample } from '../samples.ts';
+import type { GoodSample, ProbeFailure, Sample } from '../samples.ts';
 import { type Answer, createCall, createUriCall, nonsense } from './call.ts';
 import type { ProbeContext, Protocol } from './protocol.ts';
 import { decimalOf, hashOf, instantOf, isRecord, valueAt } from './values.ts';
 
 /** As long as MaxChainIDLen of CometBFT lets it be. */
 const CHAIN_ID = /^[\x21-\x7e]{1,50}$/;
+
+/** How a POST fails that something in front of the node does not let through. */
+const BARRED: readonly ProbeFailure[] = ['probe_failed', 'unauthorized'];
 
 export const cometbft: Protocol = {
   callsMax: 2,
@@ -36,8 +39,8 @@ async function probeOnce(upstream: UpstreamConfig, context: ProbeContext): Promi
 /** As JSON-RPC; what lets no POST through is asked by its URI, and is believed to be broken if that fails, too. */
 async function status(upstream: UpstreamConfig, context: ProbeContext): Promise<Answer> {
   const posted = await createCall(upstream, context)('status', []);
-  const isAnswered = posted.kind !== 'failed' || posted.failure !== 'probe_failed';
-  return isAnswered || context.signal.aborted ? posted : createUriCall(upstream, context)('status');
+  const isBarred = posted.kind === 'failed' && BARRED.includes(posted.failure);
+  return isBarred && !context.signal.aborted ? createUriCall(upstream, context)('status') : posted;
 }
 
 function goodSample(answer: Answer, { redact }: ProbeContext): Omit<GoodSample, 'sampledAt'> | null {
