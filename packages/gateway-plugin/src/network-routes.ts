@@ -11,7 +11,7 @@ import { explainAfter } from './observe/explain.ts';
 import { isPassedThrough, readAsked } from './passthrough/asked.ts';
 import { passThrough } from './passthrough/passthrough.ts';
 import { Passage, type ProxyOptions, registerProxy } from './passthrough/proxy.ts';
-import { type ClientFacts, checkContent, forwardedHeaders, pinIn, suffixOf } from './request.ts';
+import { bodyOf, type ClientFacts, checkContent, forwardedHeaders, pinIn, suffixOf } from './request.ts';
 import type { Call } from './upstream/call.ts';
 import { Cancellation } from './upstream/cancellation.ts';
 import type { Exchange, PassedOn } from './upstream/exchange.ts';
@@ -140,7 +140,7 @@ class Front {
       throw new BalancerError('RPCB_NOT_FOUND', { detail: 'JSON-RPC over HTTP is sent with POST' });
     return this.#answer(network, { request, reply }, async (passedOn) => {
       checkContent(request.headers);
-      const body = Buffer.isBuffer(request.body) ? request.body : null;
+      const { bytes: body } = bodyOf(request.body, request.headers);
       const suffix = suffixOf(request.raw.url ?? '/', depth);
       const forwarded = await forward(network, { ...passedOn, body, suffix }, this.#now);
       const { calls, exchange } = forwarded;

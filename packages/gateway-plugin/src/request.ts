@@ -1,4 +1,4 @@
-// Decides: what of a client's HTTP request goes along to a node: the suffix of the path and a few headers.
+// Decides: what of a client's HTTP request goes along to a node: the suffix of the path, the body and a few headers.
 // Must not know: Fastify, upstreams.
 import { BalancerError } from '@rpc-balancer/shared';
 
@@ -49,11 +49,21 @@ export function pinIn(headers: ClientFacts['headers']): string | null {
 
 const JSON_TYPES = new Set(['application/json', 'application/json-rpc', 'application/jsonrequest']);
 
+function essenceOf(type: string | undefined): string | undefined {
+  return type?.split(';', 1)[0]?.trim().toLowerCase();
+}
+
+/** What a request says of its body. */
+export interface ContentHeaders {
+  readonly 'content-type'?: string | undefined;
+  readonly 'content-encoding'?: string | undefined;
+}
+
 /** @throws BalancerError `RPCB_CONTENT_TYPE` unless the body is uncompressed JSON */
-export function checkContent(headers: ClientFacts['headers']): void {
+export function checkContent(headers: ContentHeaders): void {
   const type = headers['content-type'];
   if (type === 'application/json' && headers['content-encoding'] === undefined) return;
-  const essence = typeof type === 'string' ? type.split(';', 1)[0]?.trim().toLowerCase() : undefined;
+  const essence = essenceOf(type);
   if (essence === undefined || !JSON_TYPES.has(essence)) {
     throw new BalancerError('RPCB_CONTENT_TYPE', {
       detail: 'send the header "content-type: application/json"',
@@ -65,6 +75,61 @@ export function checkContent(headers: ClientFacts['headers']): void {
       detail: 'send the body uncompressed, without content-encoding',
     });
   }
+}
+
+/** A body as it goes to a node. */
+export interface Body {
+  /** Null for none. */
+  readonly bytes: Buffer | null;
+  /** What is said of it. */
+  readonly headers: ContentHeaders;
+}
+
+/**
+ * The bytes that came, or what a hook of the host has put in their place: bytes, a text, or a value that is written as JSON.
+ * @throws BalancerError `RPCB_HOST_BODY` for what cannot be written
+ */
+export function bodyOf(
+  body: unknown,
+  { 'content-type': type, 'content-encoding': encoding }: ContentHeaders,
+): Body {
+  const headers = { 'content-type': type, 'content-encoding': encoding };
+  if (Buffer.isBuffer(body)) return { bytes: body.length > 0 ? body : null, headers };
+  if (body === undefined || body === null) return { bytes: null, headers };
+  if (typeof body === 'string') return bodyOf(Buffer.from(body), headers);
+  if (body instanceof Uint8Array)
+    return bodyOf(Buffer.from(body.buffer, body.byteOffset, body.byteLength), headers);
+  const essence = essenceOf(type) ?? 'application/json';
+  if (!isValue(body) || !(JSON_TYPES.has(essence) || essence.endsWith('+json')))
+    throw unwritable(body, essence);
+  try {
+    const bytes = Buffer.from(JSON.stringify(body));
+    return { bytes, headers: { 'content-type': type ?? essence, 'content-encoding': undefined } };
+  } catch (cause) {
+    throw unwritable(body, essence, cause);
+  }
+}
+
+/** What JSON has; streams, maps, forms and the like would be written as `{}`. */
+function isValue(body: unknown): boolean {
+  if (typeof body !== 'object' || body === null) return typeof body === 'number' || typeof body === 'boolean';
+  if (Array.isArray(body)) return true;
+  return Object.prototype.toString.call(body) === '[object Object]' && !(Symbol.asyncIterator in body);
+}
+
+/** Types that clients make up may be long. */
+const REPEATED_CHARS_MAX = 100;
+
+function unwritable(body: unknown, essence: string, cause?: unknown): BalancerError {
+  const type = essence.slice(0, REPEATED_CHARS_MAX);
+  return new BalancerError('RPCB_HOST_BODY', {
+    detail: `a hook of this server has put ${kindOf(body)} in place of a body of type ${type}; let it put a string or a Buffer there, or, with a JSON content-type, what JSON can hold`,
+    cause,
+  });
+}
+
+function kindOf(body: unknown): string {
+  return typeof body === 'object' ? `an object (${body?.constructor?.name ?? 'Object'})` : `a ${typeof body}`;
 }
 
 /**

@@ -27,9 +27,19 @@ export const ERRORS = {
     message: 'There is no such upstream in this network',
   },
   RPCB_NOT_FOUND: { statusCode: 404, jsonRpcCode: -32600, message: 'There is no such route' },
+  RPCB_BAD_PATH: {
+    statusCode: 400,
+    jsonRpcCode: -32600,
+    message: 'Nodes could read this path in different ways',
+  },
   RPCB_UNAUTHORIZED: { statusCode: 401, jsonRpcCode: -32001, message: 'The token is missing or wrong' },
   RPCB_INVALID_COMMAND: { statusCode: 400, jsonRpcCode: -32602, message: 'The command is not valid' },
   RPCB_TOO_LARGE: { statusCode: 413, jsonRpcCode: -32600, message: 'The request is too large' },
+  RPCB_HOST_BODY: {
+    statusCode: 500,
+    jsonRpcCode: -32603,
+    message: 'The body that a hook of this server made cannot be sent',
+  },
   RPCB_OVERLOADED: {
     statusCode: 503,
     jsonRpcCode: -32005,

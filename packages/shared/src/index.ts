@@ -51,6 +51,7 @@ export {
   type Safety,
   traitsOf,
 } from './protocols/methods.ts';
+export { readPath } from './protocols/paths.ts';
 export { isRepeatedByNginx, PASSED_VERBS, verbSafety } from './protocols/verbs.ts';
 export { type ChainView, chainView } from './protocols/view.ts';
 export { subjectIn } from './protocols/writes.ts';

@@ -1,6 +1,13 @@
 // Decides: what a request that is no JSON-RPC asks for: whether it is one of ours, what it may cost, how its replies are judged.
 // Must not know: Fastify, upstreams.
-import { BalancerError, type ChainView, chainView, type Safety, verbSafety } from '@rpc-balancer/shared';
+import {
+  BalancerError,
+  type ChainView,
+  chainView,
+  readPath,
+  type Safety,
+  verbSafety,
+} from '@rpc-balancer/shared';
 import { suffixOf } from '../request.ts';
 import type { Call } from '../upstream/call.ts';
 import type { Reply } from '../upstream/dispatch.ts';
@@ -13,7 +20,7 @@ export interface Asked {
   readonly path: string;
   /** The path and the query. */
   readonly suffix: string;
-  /** Its method is what the globs of the configuration match: the path, or the method of a URI call. */
+  /** Its method is what the globs of the configuration match: the path in its plain spelling, or the method of a URI call. */
   readonly call: Call;
   /** What its duration is compared with. */
   readonly kind: string;
@@ -34,49 +41,58 @@ export function isPassedThrough({ config: { protocol } }: Network, verb: string)
   return protocol === 'http' || (protocol === 'cometbft' && verb === 'GET');
 }
 
-/** @throws BalancerError `RPCB_NOT_FOUND` */
+/** @throws BalancerError `RPCB_NOT_FOUND` or `RPCB_BAD_PATH` */
 export function readAsked(network: Network, { verb, url, depth }: Line): Asked {
   const suffix = suffixOf(url, depth);
   const mark = suffix.indexOf('?');
   const path = (mark === -1 ? suffix : suffix.slice(0, mark)) || '/';
-  assertReadable(path);
-  const line = { verb, path, suffix: mark === -1 ? path : path + suffix.slice(mark) };
+  const line = {
+    ...{ verb, path, suffix: mark === -1 ? path : path + suffix.slice(mark) },
+    spelled: spellingOf(path),
+  };
   return network.config.protocol === 'cometbft' ? uriCall(network, line) : request(network, line);
 }
 
-/** The proxy refuses the same before it sends. What cannot be decoded has not passed the router. */
-function assertReadable(path: string): void {
-  const decoded = decodeURIComponent(path);
-  if (!decoded.includes('/..') && !decoded.includes('../')) return;
+/** The path as globs see it. */
+function spellingOf(path: string): string {
+  const spelled = readPath(path);
+  if (spelled === null) {
+    throw new BalancerError('RPCB_BAD_PATH', {
+      detail: 'encode it as UTF-8, "#" as "%23", and leave "%00" out',
+    });
+  }
+  // The proxy refuses the same before it sends.
+  if (!spelled.includes('/..') && !spelled.includes('../')) return spelled;
   throw new BalancerError('RPCB_NOT_FOUND', {
     detail: 'the path has a segment that begins or ends with ".."; write it without',
   });
 }
 
-type Where = Pick<Asked, 'verb' | 'path' | 'suffix'>;
+interface Where extends Pick<Asked, 'verb' | 'path' | 'suffix'> {
+  readonly spelled: string;
+}
 
-/** Longer than any glob of the configuration. */
-const METHOD_CHARS_MAX = 256;
-
-function request(network: Network, line: Where): Asked {
-  const { verb, path } = line;
-  const method = path.slice(0, METHOD_CHARS_MAX);
-  const configured = network.safetyOf(method);
+function request(network: Network, { spelled, ...line }: Where): Asked {
+  const { verb } = line;
+  const configured = network.safetyOf(spelled);
   const known = configured === 'unknown' ? verbSafety(verb) : configured;
   const repeatable = known !== 'write' && known !== 'once';
   const retryOn = new Set(network.config.retryOn);
   return {
     ...line,
-    call: callOf(method, repeatable ? 'read' : 'write', null),
+    call: callOf(spelled, repeatable ? 'read' : 'write', null),
     kind: verb, // A path often has an id in it.
     safe: known === 'read' || known === 'safe',
     judge: (reply, now) => judgeHttp(reply, retryOn, repeatable, now),
   };
 }
 
+/** Longer than any method; durations are kept by it. */
+const METHOD_CHARS_MAX = 256;
+
 /** `GET /status?…` calls the method `status`; by a URI, too, `broadcast_tx_sync` writes. */
-function uriCall(network: Network, line: Where): Asked {
-  const method = (line.path.split('/').at(-1) ?? '').slice(0, METHOD_CHARS_MAX);
+function uriCall(network: Network, { spelled, ...line }: Where): Asked {
+  const method = (spelled.split('/').at(-1) ?? '').slice(0, METHOD_CHARS_MAX);
   if (method === '') throw new BalancerError('RPCB_NOT_FOUND', { detail: 'name a method, such as /status' });
   const safety = network.safetyOf(method);
   return {

@@ -27,6 +27,8 @@ export function requestHeaders(client: Headers, own: readonly string[]): Record<
 /** Where a node stands, and where clients reach it. */
 export interface Place {
   readonly origin: string;
+  /** The `Host` that it was sent, by which it may call itself. */
+  readonly host: string;
   /** Path and query of its own address, in front of those of every request. */
   readonly path: string;
   readonly query: string;
@@ -57,9 +59,10 @@ export function answerHeaders(node: Headers, place: Place): Record<string, strin
   );
 }
 
-function addressHere(text: string, { origin, path, query, here, asked }: Place): string {
+function addressHere(text: string, place: Place): string {
+  const { origin, path, query, here, asked } = place;
   const target = URL.parse(text, `${origin}${path}${asked}`);
-  if (target === null || target.origin !== new URL(origin).origin) return text;
+  if (target === null || !isOwn(target, place)) return text;
   const own = new Set(query.slice(1).split('&'));
   const pairs = target.search
     .slice(1)
@@ -68,7 +71,13 @@ function addressHere(text: string, { origin, path, query, here, asked }: Place):
   target.search = pairs.join('&');
   const { pathname, search, hash } = target;
   if (`${pathname}/`.startsWith(`${path}/`)) return `${here}${pathname.slice(path.length)}${search}${hash}`;
-  return `${URL.canParse(text) ? origin : ''}${pathname}${search}${hash}`; // Not served here.
+  return `${URL.canParse(text) ? target.origin : ''}${pathname}${search}${hash}`; // Not served here.
+}
+
+/** Whether a node means itself. By the name that it was sent it may say either scheme, since TLS may end before it. */
+function isOwn({ origin: said, protocol, host: saidHost }: URL, { origin, host }: Place): boolean {
+  if (said === new URL(origin).origin) return true;
+  return /^https?:$/.test(protocol) && saidHost === URL.parse(`${protocol}//${host}`)?.host;
 }
 
 /** Flat list of name, value; a header that came several times stands there as often. */

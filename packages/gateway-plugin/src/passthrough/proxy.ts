@@ -5,6 +5,7 @@ import httpProxy, { type FastifyHttpProxyOptions } from '@fastify/http-proxy';
 import { PASSED_VERBS } from '@rpc-balancer/shared';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Member } from '../balance/member.ts';
+import { type Body, bodyOf } from '../request.ts';
 import type { Reply, Sent } from '../upstream/dispatch.ts';
 import type { Exchange } from '../upstream/exchange.ts';
 import { sayable } from '../upstream/http-outcome.ts';
@@ -94,34 +95,45 @@ export interface Hop {
   readonly here: string;
 }
 
+/** How an attempt's answer goes to the client. */
+interface End {
+  readonly hand: Hand;
+  readonly to: Connections;
+  /** The name that the node was sent. */
+  readonly host: string;
+}
+
 /** The attempts of one request. */
 export class Passage {
-  readonly #request: FastifyRequest;
   readonly #reply: FastifyReply;
   readonly #options: ProxyOptions;
   readonly #asked: Asked;
   readonly #here: string;
   /** By the reply that each has got. */
-  readonly #ends = new Map<Reply, { readonly hand: Hand; readonly to: Connections }>();
+  readonly #ends = new Map<Reply, End>();
   readonly #forwarded: readonly string[];
+  readonly #body: Body;
 
-  /** @param forwarded what the balancer says of the client, flat list of name, value */
+  /**
+   * @param forwarded what the balancer says of the client, flat list of name, value
+   * @throws BalancerError `RPCB_HOST_BODY`
+   */
   constructor({ request, reply, options, here }: Hop, asked: Asked, forwarded: readonly string[]) {
-    this.#request = request;
     this.#reply = reply;
     this.#options = options;
     this.#here = here;
     this.#asked = asked;
     this.#forwarded = forwarded;
+    // The proxy throws for a body of these, which a host's server may read.
+    const isBodyless = asked.verb === 'GET' || asked.verb === 'HEAD';
+    this.#body = bodyOf(isBodyless ? null : request.body, request.headers);
   }
 
   /** One attempt. The proxy calls its client before this returns. */
   send(exchange: Exchange, member: Member, onReply: (reply: Reply) => void): Sent {
     const { connectionsOf, config } = exchange.network;
     const to = connectionsOf(member);
-    const { body, headers, method } = this.#request;
-    // The proxy throws for a body of these, which a host's server may read.
-    const isBodyless = method === 'GET' || method === 'HEAD';
+    const { bytes, headers } = this.#body;
     const shape = config.compat === 'nginx' ? 'whole' : 'single';
     const sent: Sent[] = [];
     const sender: Sender = (request, hand) => {
@@ -133,7 +145,7 @@ export class Passage {
       };
       const attempt = exchange.sendWritten(member, written, shape, (came) => {
         const reply = sayable(came);
-        this.#ends.set(reply, { hand, to });
+        this.#ends.set(reply, { hand, to, host: String(request.headers.host ?? new URL(to.origin).host) });
         onReply(reply);
       });
       sent.push(attempt);
@@ -141,12 +153,11 @@ export class Passage {
     this.#reply.from(this.#asked.path, {
       ...this.#options,
       getUpstream: () => to.origin,
-      body: !isBodyless && Buffer.isBuffer(body) && body.length > 0 ? body : null,
+      body: bytes,
       contentType: headers['content-type'] ?? 'application/octet-stream',
       rewriteRequestHeaders: (_request, cleaned) => {
         // As with JSON-RPC, a client's headers stay here unless the network is one of plain HTTP.
-        const client =
-          config.protocol === 'http' ? { ...cleaned, 'content-type': headers['content-type'] } : {};
+        const client = config.protocol === 'http' ? { ...cleaned, ...headers } : {};
         return Object.assign(requestHeaders(client, [...this.#forwarded, ...to.headers]), {
           [SENDER]: sender,
         });
@@ -163,7 +174,7 @@ export class Passage {
     if (!end) throw new Error('an answer that is passed on has come to an attempt');
     const { origin, path, query } = end.to;
     const headers = answerHeaders(passed.headers, {
-      ...{ origin, path, query },
+      ...{ origin, path, query, host: end.host },
       ...{ here: this.#here, asked: this.#asked.path },
     });
     end.hand(null, { statusCode: passed.status, headers, body: stream ?? Readable.from([passed.body]) });

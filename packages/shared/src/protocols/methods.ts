@@ -62,6 +62,8 @@ export function createSafetyOf({ reads, writes }: MethodRules): (method: string)
 
 /** Methods whose answer is kept; clients may make up any number of them. */
 const KEPT_METHODS_MAX = 1000;
+/** Longer than any method; paths may be much longer. */
+const KEPT_CHARS_MAX = 256;
 
 /** A look-up by glob: the first that matches wins. */
 export function createGlobTable<Value>(
@@ -72,7 +74,7 @@ export function createGlobTable<Value>(
   return (method) => {
     if (kept.has(method)) return kept.get(method);
     const value = rows.find((row) => row.matches(method))?.value;
-    if (kept.size < KEPT_METHODS_MAX) kept.set(method, value);
+    if (kept.size < KEPT_METHODS_MAX && method.length <= KEPT_CHARS_MAX) kept.set(method, value);
     return value;
   };
 }
