@@ -120,7 +120,7 @@ async function relay(exchange: Exchange, calls: readonly Call[], shape: 'single'
     const streamed = single !== undefined && rest !== null;
     const answering = { network, member: runner.member, tried, now: endedAt, streamed };
     const verdict = review(answering, open, judged);
-    if (judged === ANSWERED) network.lateness.durations.record(kind, endedAt - runner.begunAt);
+    if (judged === ANSWERED) network.lateness.durations.record(kind, endedAt - begunAt);
     if (rest && single && verdict === ANSWERED) return exchange.open(rest, runner);
     rest?.discard();
     // One reset of a kept connection costs no try, and the same upstream may have the next.

@@ -220,4 +220,49 @@ describe('hedging', () => {
     await front.call('eth_gasPrice');
     expect(b.hits()).toBe(before + 1);
   });
+
+  test.each(['/net', '/net/x'])(
+    'an upstream that lost is known to be slow, although it never answered %s',
+    async (path) => {
+      const isUri = path !== '/net';
+      const { front, a, b } = await start({
+        ...{ hedge: { after: 300 }, strategy: 'latency', readTimeout: '2s', silence: 'off' },
+        ...(isUri && { protocol: 'http' }),
+      });
+      for (const node of [a, b]) node.anyVerb = true;
+      a.answer = HANG;
+      const call = () => (isUri ? front.send(path, null, { verb: 'GET' }) : front.call('eth_gasPrice'));
+      while (a.hits() === 0) expect((await call()).status).toBe(200);
+      // Of which nothing is known would get the next as soon as it has nothing in flight.
+      for (let at = 0; at < 5; at++) expect((await call()).status).toBe(200);
+      expect(a.hits()).toBe(1);
+    },
+  );
+
+  test.each(['/net', '/net/x'])(
+    'by a percentile, it learns how long a client waited, and not how long the second attempt took: %s',
+    async (path) => {
+      const isUri = path !== '/net';
+      const network = {
+        hedge: { after: 'p95' },
+        silence: 1000,
+        maxFails: 0,
+        failTimeout: 300,
+        ...(isUri && { protocol: 'http' }),
+      };
+      const { front, a, b } = await start(network, [{}, { tier: 'fallback' }]);
+      for (const node of [a, b]) node.anyVerb = true;
+      const call = () => (isUri ? front.send(path, null, { verb: 'GET' }) : front.call('eth_gasPrice'));
+      a.answer = HANG;
+      await Promise.all(Array.from({ length: 30 }, call));
+      expect(b.hits()).toBeGreaterThan(20); // Each after a second of silence.
+      a.answer = undefined;
+      const isBack = async () => (await call()) && front.upstream('a').reason === null;
+      await waitFor(isBack, { what: 'the silent one to be asked again' });
+      const before = [a.hits(), b.hits()] as const;
+      a.answer = () => ({ result: '0xa', afterMs: 200 });
+      await call();
+      expect([a.hits(), b.hits()]).toEqual([before[0] + 1, before[1]]);
+    },
+  );
 });

@@ -1,5 +1,5 @@
 // Decides: how fast an upstream answers lately (peak-sensitive moving average, as in Finagle's Peak EWMA).
-// Must not know: failures. Fast failures would look like low latency, so only answers are told.
+// Must not know: failures. Fast ones would look like low latency, so only answers are told, and how long none came.
 import type { Member } from './member.ts';
 
 /** What was seen this long ago counts 1/e; an upstream that was slow is tried again after a few of these. */
@@ -14,7 +14,12 @@ export function recordLatency(member: Member, latencyMs: number, now: number): v
   member.latencyAt = now;
 }
 
-/** Sinks while nothing is heard, so that an idle upstream gets its chance; null before the first answer. */
+/** An attempt ended without an answer, which would have taken longer still. */
+export function recordWait(member: Member, waitedMs: number, now: number): void {
+  if (waitedMs > (latencyNow(member, now) ?? 0)) recordLatency(member, waitedMs, now);
+}
+
+/** Sinks while nothing is heard, so that an idle upstream gets its chance; null before anything is known. */
 export function latencyNow({ latencyMs, latencyAt }: Member, now: number): number | null {
   return latencyMs === null ? null : latencyMs * Math.exp(-Math.max(0, now - latencyAt) / DECAY_MS);
 }

@@ -1,8 +1,9 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createClock, createRandom } from '../../../../test/kit/clock.ts';
 import { memberOf, picked, probed, rank, type UpstreamInput, unprobed } from '../../test/members.ts';
 import { beginAttempt, endAttempt } from './ejection.ts';
-import { recordLatency } from './latency.ts';
+import { latencyNow, recordLatency, recordWait } from './latency.ts';
 import type { NetworkState } from './network-state.ts';
 
 const NOW = createClock().now();
@@ -111,6 +112,25 @@ describe('the moving latency', () => {
     expect(member.latencyMs).toBe(200);
     recordLatency(member, 10, NOW + 1000);
     expect(member.latencyMs).toBeGreaterThan(100);
+  });
+
+  test('is never lowered by an attempt that was given up, and raised by one that had taken longer', () => {
+    const wait = fc.record({ ms: fc.nat(20_000), answered: fc.boolean(), laterMs: fc.nat(5000) });
+    fc.assert(
+      fc.property(fc.array(wait, { maxLength: 20 }), (waits) => {
+        const member = memberOf(unprobed([{}]), 0);
+        let now = NOW;
+        for (const { ms, answered, laterMs } of waits) {
+          now += laterMs;
+          const before = latencyNow(member, now);
+          if (answered) recordLatency(member, ms, now);
+          else {
+            recordWait(member, ms, now);
+            expect(latencyNow(member, now)).toBe(ms > (before ?? 0) ? ms : before);
+          }
+        }
+      }),
+    );
   });
 });
 

@@ -28,6 +28,9 @@ function startBench() {
     failures: 0,
     durations: [] as number[],
     takesMs: 7,
+    networks: [net],
+    /** Beats end when this does. */
+    until: Promise.resolve(),
   };
   const store: Store = {
     ...shared,
@@ -35,6 +38,7 @@ function startBench() {
       if (bench.fails) throw new Error('out of reach');
       bench.contents.push(told.content);
       bench.usages.push(told.usage);
+      await bench.until;
       clock.advance(bench.takesMs);
       return shared.beat(network, instance, told, lifeMs);
     },
@@ -42,14 +46,21 @@ function startBench() {
   const silent = () => {};
   const log: Log = { debug: silent, info: silent, warn: silent, error: silent };
   const heartbeat = startHeartbeat({
-    ...{ networks: () => [net], store, instance: 'anna', now: clock.now, random: createRandom(1), log },
+    ...{
+      networks: () => bench.networks,
+      store,
+      instance: 'anna',
+      now: clock.now,
+      random: createRandom(1),
+      log,
+    },
     onBeat: (_network, durationMs) => bench.durations.push(durationMs),
     onBeatFailure: () => bench.failures++,
   });
   onTestFinished(() => heartbeat.stop());
   const a = memberOf(net.state, 0);
   return {
-    ...{ bench, clock, a, state: net.state },
+    ...{ bench, clock, a, state: net.state, heartbeat },
     begin: () => beginAttempt(a, clock.now(), LONG_MS),
     tell: (by: string, inFlight: Record<string, number>) =>
       shared.beat('net', by, { content: encodeBeat(inFlight), usage: null }, LONG_MS),
@@ -151,4 +162,22 @@ test('a store out of reach is counted, what others told is forgotten, and all is
   await waitFor(() => bench.contents.length > 0, { what: 'the next beat' });
   expect(bench.contents[0]).toBe(encodeBeat({ a: 1 }));
   expect(decodeUsage(bench.usages.at(-bench.contents.length) ?? '')).toMatchObject({ a: { attempts: 1 } });
+});
+
+test('what was told of a network goes with it: one that comes in its place is told of at once, and the stop waits for both', async () => {
+  const { bench, beats, begin, heartbeat } = startBench();
+  begin();
+  await beats(3);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  bench.until = promise;
+  await beats(0);
+  bench.contents.length = 0;
+  bench.networks = [quietNetwork('net', [{}])];
+  await waitFor(() => bench.contents.length > 0, { what: 'the beat of the other network' });
+  expect(bench.contents).toEqual([encodeBeat({})]);
+  bench.networks = [];
+  const stopped = heartbeat.stop().then(() => bench.durations.length);
+  const before = bench.durations.length;
+  resolve();
+  expect(await stopped).toBe(before + 2);
 });

@@ -52,12 +52,14 @@ interface Told {
   heardAt: number;
   /** How long it took for the last beats, so that a single slow one says nothing. */
   tookMs: readonly number[];
-  running: Promise<void> | null;
+  running: boolean;
 }
 
 export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
   const { networks, store, instance, now, random, log, onBeat, onBeatFailure } = options;
-  const told = new Map<string, Told>();
+  /** Forgotten with its network, when a changed configuration has it no more. */
+  const told = new WeakMap<Network, Told>();
+  const running = new Set<Promise<void>>();
 
   async function beat({ name, state }: Network, last: Told): Promise<void> {
     const { shared } = state.rules;
@@ -92,14 +94,15 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
 
   function beatOf(network: Network): void {
     const { name, state } = network;
-    const last = told.get(name) ?? {
+    const last = told.get(network) ?? {
       ...{ content: null, usage: null, usageAt: 0 },
-      ...{ heardAt: now(), tookMs: [], running: null },
+      ...{ heardAt: now(), tookMs: [], running: false },
     };
-    told.set(name, last);
+    told.set(network, last);
     if (now() - last.heardAt > LIFE_MS) for (const member of state.members) member.inFlightElsewhere = 0;
     if (last.running) return; // The store is slow: the next beat tells it all.
-    last.running = beat(network, last)
+    last.running = true;
+    const sent = beat(network, last)
       .catch((error: Error) => {
         last.usage = null;
         last.content = null; // It may have arrived or not.
@@ -107,8 +110,10 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
         log.debug({ network: name, problem: error.message }, 'a heartbeat could not be sent');
       })
       .then(() => {
-        last.running = null;
+        last.running = false;
+        running.delete(sent);
       });
+    running.add(sent);
   }
 
   function beatAll(): void {
@@ -121,7 +126,7 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
   return {
     async stop() {
       clearInterval(timer);
-      await Promise.all([...told.values()].map(({ running }) => running));
+      await Promise.all(running);
     },
   };
 }

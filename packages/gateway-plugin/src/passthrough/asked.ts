@@ -104,12 +104,11 @@ function uriCall(network: Network, { spelled, ...line }: Where): Asked {
   };
 }
 
-/** Its answer is not looked at for a head, so that a node that is known to have the newest must give it. */
+/** What it asks of the chain, and what its answer shows: params of a URI call are those of JSON-RPC by name. */
 function viewOf(method: string, suffix: string): ChainView | null {
   const query = new URLSearchParams(suffix.replace(/^[^?]*/, ''));
   const params = [...query].map(([name, text]) => [name, text.replaceAll('"', '')] as const);
-  const view = chainView(method, Object.fromEntries(params));
-  return view && { ...view, shown: null };
+  return chainView(method, Object.fromEntries(params));
 }
 
 function callOf(method: string, safety: Safety, view: ChainView | null): Call {

@@ -4,18 +4,21 @@ import { isRepeatedByNginx } from '@rpc-balancer/shared';
 import type { Member } from '../balance/member.ts';
 import { isRefusal } from '../balance/pick.ts';
 import { aim, assertPin, secondFor } from '../upstream/aim.ts';
+import { comingHead, headShown } from '../upstream/await-head.ts';
 import type { AttemptNote, Call } from '../upstream/call.ts';
 import type { Answered, Reply, Sent } from '../upstream/dispatch.ts';
 import { abandon, giveUp } from '../upstream/ending.ts';
 import { Exchange, type PassedOn } from '../upstream/exchange.ts';
+import type { HttpJudgement } from '../upstream/http-outcome.ts';
 import { failureCode } from '../upstream/judge.ts';
 import { noteLack } from '../upstream/lack.ts';
 import type { Runner } from '../upstream/lateness.ts';
 import type { Network } from '../upstream/network.ts';
 import { relayAsNginx } from '../upstream/nginx-relay.ts';
-import { ABORTED, ANSWERED, CUT, isFateUnknown, type Verdict } from '../upstream/outcome.ts';
+import { ABORTED, ANSWERED, BEHIND, CUT, isFateUnknown, type Verdict } from '../upstream/outcome.ts';
 import { race } from '../upstream/race.ts';
 import { isForgiven } from '../upstream/record.ts';
+import { type Answering, letThrough, review } from '../upstream/shown.ts';
 import type { Asked } from './asked.ts';
 
 /** Sends the request once: the proxy's part of an attempt. */
@@ -57,33 +60,39 @@ interface Course {
   /** A node said "internal error" once; one second opinion is enough. */
   doubted: boolean;
   forgiven: boolean;
+  /** A block that is just being announced was waited for, which is done once. */
+  awaited: boolean;
 }
 
 /** Sends the request to one upstream after another until a node's answer can be passed on, or none can be had. */
 async function relay(exchange: Exchange, { call, kind, safe, judge }: Asked, send: SendTo): Promise<void> {
-  const { network, now, cancellation } = exchange;
+  const { network, now, cancellation, pin } = exchange;
   const tried: Member[] = [];
   const attempts: AttemptNote[] = [];
   call.attempts = attempts;
   const tag = network.tagOf(call.method) ?? null;
-  const course: Course = { lastResort: null, fateUnknown: false, doubted: false, forgiven: false };
+  const course: Course = {
+    ...{ lastResort: null, fateUnknown: false },
+    ...{ doubted: false, forgiven: false, awaited: false },
+  };
   for (let triesLeft = network.config.tries; ; ) {
     const { reason } = cancellation;
     if (reason !== null) return conclude(exchange, call, course, () => abandon(reason, [call]));
     const begunAt = now();
-    const limits = { tried, tag, triesLeft, pin: exchange.pin };
-    const { wanted, member } = aim(network, [call], limits, begunAt);
+    const { wanted, need, member } = aim(network, [call], { tried, tag, triesLeft, pin }, begunAt);
     if (isRefusal(member))
       return conclude(exchange, call, course, () => giveUp(exchange, [call], attempts.length, member));
+    const coming = course.awaited ? null : comingHead(network.state, member, need, tried, begunAt);
+    if (coming !== null) {
+      course.awaited = true;
+      await headShown(network.state, coming, cancellation);
+      continue;
+    }
 
     const { runner, reply } = await race(member, {
-      network,
-      now,
-      kind,
-      repeatable: safe,
-      send,
+      ...{ network, now, kind, repeatable: safe, send },
       another: () =>
-        exchange.pin === null ? secondFor(network, { ...wanted, tried: [...tried, member] }, now()) : null,
+        pin === null ? secondFor(network, { ...wanted, tried: [...tried, member] }, now()) : null,
       judge: (one) => judge(one, now()).verdict,
       onLoser(loser, verdict) {
         tried.push(loser.member);
@@ -91,8 +100,10 @@ async function relay(exchange: Exchange, { call, kind, safe, judge }: Asked, sen
       },
     });
     const endedAt = now();
-    const { verdict, goesOn } = judge(reply, endedAt);
-    if (verdict === ANSWERED) network.lateness.durations.record(kind, endedAt - runner.begunAt);
+    const judged = judge(reply, endedAt);
+    if (judged.verdict === ANSWERED) network.lateness.durations.record(kind, endedAt - begunAt);
+    const answering = { network, member: runner.member, tried, now: endedAt };
+    const { verdict, goesOn } = reviewed(answering, call, reply, judged);
     // One reset of a kept connection costs no try, and the same upstream may have the next.
     if (isForgiven(runner.member, verdict) && !course.forgiven) course.forgiven = true;
     else {
@@ -103,16 +114,31 @@ async function relay(exchange: Exchange, { call, kind, safe, judge }: Asked, sen
     course.doubted ||= goesOn === 'once';
     course.fateUnknown ||= isFateUnknown(verdict, call.safety);
 
-    attempts.push({ upstream: runner.member.id, outcome: verdict.outcome });
+    const isLast = stays || (triesLeft <= 0 && verdict !== BEHIND);
     const tellsFate = verdict === ANSWERED || !course.fateUnknown;
-    if (reply.kind === 'answered' && (stays || triesLeft <= 0) && tellsFate)
+    if (reply.kind === 'answered' && isLast && tellsFate) {
+      attempts.push({ upstream: runner.member.id, outcome: verdict.outcome });
       return pass(exchange, runner, reply, verdict);
-    exchange.settle(runner, verdict);
+    }
+    attempts.push(exchange.settle(runner, verdict));
     call.lacked = verdict.lacks;
     noteLack(network.state, runner.member, call, endedAt);
-    if (reply.kind === 'answered') keep(course, reply);
+    if (reply.kind === 'answered') keep(course, call, reply);
     if (stays) return conclude(exchange, call, course, () => (call.failure = { code: failureCode(reply) }));
   }
+}
+
+/** The judgement of an answer that shows the node's head, as of one to JSON-RPC: another upstream may have a newer one. */
+function reviewed(
+  answering: Omit<Answering, 'streamed'>,
+  call: Call,
+  reply: Reply,
+  judged: HttpJudgement,
+): HttpJudgement {
+  if (reply.kind !== 'answered' || judged.verdict !== ANSWERED) return judged;
+  call.answer = reply.body;
+  const verdict = review({ ...answering, streamed: reply.rest !== null }, [call], ANSWERED);
+  return verdict === ANSWERED ? judged : { verdict, goesOn: 'yes' };
 }
 
 /** The node's answer goes out as it is, large ones while they come. */
@@ -122,15 +148,17 @@ function pass(exchange: Exchange, runner: Runner, reply: Answered, verdict: Verd
   else exchange.settle(runner, verdict);
 }
 
-/** Of a large answer only the beginning is there. */
-function keep(course: Course, reply: Answered): void {
+/** Of a large answer only the beginning is there; and nothing is better than the newest head that was shown. */
+function keep(course: Course, { lastResort }: Call, reply: Answered): void {
   if (reply.rest) reply.rest.discard();
-  else course.lastResort = reply;
+  else if (lastResort === null || lastResort === reply.body) course.lastResort = reply;
 }
 
 /** Nothing further is sent. That a node may have executed the request comes before whatever another has said. */
 function conclude(exchange: Exchange, call: Call, course: Course, otherwise: () => void): void {
   if (course.fateUnknown) call.failure = { code: 'RPCB_FATE_UNKNOWN' };
-  else if (course.lastResort !== null) exchange.passed = course.lastResort;
-  else otherwise();
+  else if (course.lastResort !== null) {
+    exchange.passed = course.lastResort;
+    if (call.lastResort) letThrough(exchange.network, call, call.lastResort, exchange.now());
+  } else otherwise();
 }

@@ -10,7 +10,7 @@ import {
   recordUnauthorized,
   type Trial,
 } from '../balance/ejection.ts';
-import { recordLatency } from '../balance/latency.ts';
+import { recordLatency, recordWait } from '../balance/latency.ts';
 import type { Member } from '../balance/member.ts';
 import type { Verdict } from './outcome.ts';
 
@@ -32,7 +32,7 @@ export function record(
 ): void {
   endAttempt(member);
   if (verdict.outcome === 'throttled') member.usage.throttled(now);
-  if (begunAt !== null && verdict.outcome === 'answered') recordLatency(member, now - begunAt, now);
+  if (begunAt !== null) recordTime(member, verdict, now - begunAt, now);
   if (!member.rules.neutralEnds) recordAsNginx(member, verdict, now);
   else if (isForgiven(member, verdict)) {
     member.reset = 'forgiven';
@@ -50,6 +50,12 @@ export function record(
     recordNothing(member, trial);
   } else if (verdict.outcome !== 'failed') recordSuccess(member, now);
   // A refusal of the request itself shows neither: nothing is cleared, and a trial is used up.
+}
+
+/** An attempt that lost a race to another, or that a client left, shows how slow its upstream is at least. */
+function recordTime(member: Member, { outcome }: Verdict, ms: number, now: number): void {
+  if (outcome === 'answered') recordLatency(member, ms, now);
+  else if (outcome === 'aborted' || outcome === 'timed_out') recordWait(member, ms, now);
 }
 
 /** nginx knows failures and ends: one that shows nothing (the client left) clears as a success does. */
