@@ -8,7 +8,7 @@ import { configFile } from '../../../test/kit/paths.ts';
 import { waitFor } from '../../../test/kit/wait.ts';
 import { rpcBalancer } from '../src/index.ts';
 import { listen } from './front.ts';
-import { answering, ask, FAULTS, startHttpBench, startHttpNode } from './http-nodes.ts';
+import { answering, ask, FAULTS, type HttpNode, startHttpBench, startHttpNode } from './http-nodes.ts';
 
 const hits = ({ nodes }: Awaited<ReturnType<typeof startHttpBench>>) => nodes.map(({ seen }) => seen.length);
 
@@ -97,6 +97,75 @@ test('with compat nginx a POST that times out is 504, as there, and its code say
     error: { code: 'RPCB_FATE_UNKNOWN' },
   });
   expect(hits(bench)).toEqual([1, 0, 0]);
+});
+
+/** More than is held, and more than fits between two sockets: it ends when nobody wants the rest. */
+function large(status: number, onClose: () => void): HttpNode['respond'] {
+  return (_request, response) => {
+    response
+      .once('close', onClose)
+      .writeHead(status)
+      .write(Buffer.alloc(32 * 1024 * 1024, 'x'));
+  };
+}
+
+test.each([
+  ['a large 500 that is not the last word', 500, {}],
+  ['a large answer with a status that there is not', 999, {}],
+  ['a large 500 with compat nginx', 500, { compat: 'nginx', maxFails: 3 }],
+] as const)('%s is not read any further', async (_what, status, network) => {
+  const bench = await startHttpBench({ network });
+  const { promise: closed, resolve } = Promise.withResolvers<void>();
+  bench.nodes[0].respond = large(status, resolve);
+  expect(await bench.ask('GET', '/net/x')).toMatchObject({ status: 200, text: 'b' });
+  await closed;
+});
+
+test.each([
+  ['says something', answering(500), 500, undefined],
+  ['says nothing', FAULTS.reset, 502, ['b', 'a', 'c'].map((upstream) => ({ upstream, outcome: 'failed' }))],
+])(
+  'of two nodes that are asked the same, one that fails and %s is not asked again',
+  async (_what, respond, status, attempts) => {
+    const network = { hedge: { after: 20 }, strategy: 'least_conn' } as const;
+    const bench = await startHttpBench({ network, upstreams: [{}, {}, { tier: 'fallback' }] });
+    const [a, b, c] = bench.nodes;
+    a.respond = (_request, { socket }) => void setTimeout(() => socket?.resetAndDestroy(), 300);
+    b.respond = respond ?? b.respond;
+    c.respond = FAULTS.reset ?? c.respond;
+    const answer = await bench.ask('GET', '/net/x');
+    expect([answer.status, answer.error?.attempts]).toEqual([status, attempts]);
+    expect(hits(bench)).toEqual([1, 1, 1]);
+  },
+);
+
+test('a slow GET that names its upstream is asked of no other', async () => {
+  const bench = await startHttpBench({ network: { hedge: { after: 5 } }, gateway: { pinHeader: 'on' } });
+  bench.nodes[0].respond = (_request, response) => void setTimeout(() => response.end('late'), 100);
+  const headers = { 'x-rpcb-use': 'a' };
+  expect((await bench.ask('GET', '/net/x', { headers })).text).toBe('late');
+  expect(hits(bench)).toEqual([1, 0, 0]);
+});
+
+test.each([
+  ['small', 1],
+  ['large', 400_000],
+])('a network that is taken away closes its connections after its last %s answer', async (_size, bytes) => {
+  const node = await startHttpNode('a');
+  const networkOf = () => ({ protocol: 'http', probe: 'off', upstreams: [{ id: 'a', url: node.url }] });
+  const file = configFile({ networks: { net: networkOf(), other: networkOf() } });
+  const app = fastify();
+  await app.register(rpcBalancer, { config: file });
+  const origin = await listen(app);
+  const sockets: Socket[] = [];
+  node.respond = ({ socket }, response) => {
+    sockets.push(socket);
+    response.end('x'.repeat(bytes));
+  };
+  expect((await ask(origin, 'GET', '/net/x')).text).toHaveLength(bytes);
+  writeFileSync(file, JSON.stringify({ networks: { other: networkOf() } }));
+  expect(app.rpcBalancer.reload()).toBe('applied');
+  await waitFor(() => sockets.length === 1 && sockets[0]?.destroyed, { what: 'its connection to be closed' });
 });
 
 test('a network that becomes one of JSON-RPC, and back, does what the new protocol says from the next request on', async () => {

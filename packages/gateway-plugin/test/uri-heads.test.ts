@@ -1,4 +1,5 @@
 // CometBFT nodes at different heights behind a real gateway: what clients see of the head by URI.
+import { once } from 'node:events';
 import { describe, expect, test } from 'vitest';
 import { waitFor } from '../../../test/kit/wait.ts';
 import type { FrontOptions } from './front.ts';
@@ -103,13 +104,31 @@ describe('the head of a CometBFT network', () => {
 
   test('is waited for by a URI call for its block, and not asked of those that lack it', async () => {
     const heads = [HEAD, HEAD, HEAD];
-    const { get, nodes, hits } = await startAt(heads);
+    const { get, nodes, hits, front } = await startAt(heads);
     for (let at = 0; at < 3; at++) await get('/net/status');
+    const arrived = once(front.app.server, 'request');
     const waiting = get(`/net/block?height=${HEAD + 1}`);
-    heads[1] = HEAD + 1;
+    await arrived;
+    heads[2] = HEAD + 1;
     while (heightIn(await get('/net/status')) === HEAD) expect(hits()[0]).toBeLessThan(100);
     expect(JSON.parse(await waiting).result).toEqual(blockOf(HEAD + 1));
     const asked = nodes.map(({ seen }) => seen.filter(({ url }) => url.startsWith('/block')).length);
-    expect(asked).toEqual([0, 1, 0]);
+    expect(asked).toEqual([0, 0, 1]);
+  });
+
+  test('is waited for once, and then asked for where it is not known to be', async () => {
+    const { get, hits } = await startAt([HEAD, HEAD, HEAD]);
+    for (let at = 0; at < 3; at++) await get('/net/status');
+    expect(JSON.parse(await get(`/net/block?height=${HEAD + 1}`)).error.code).toBe(-32603);
+    expect(hits().toSorted()).toEqual([1, 2, 2]); // One second opinion.
+  });
+
+  test('is not waited for beyond the deadline', async () => {
+    const network = { deadline: 300, readTimeout: 200, connectTimeout: 50 };
+    const { get, hits } = await startAt([HEAD, HEAD, HEAD], { network });
+    for (let at = 0; at < 3; at++) await get('/net/status');
+    const { error } = JSON.parse(await get(`/net/block?height=${HEAD + 1}`));
+    expect(error.data).toMatchObject({ code: 'RPCB_DEADLINE', attempts: [] });
+    expect(hits()).toEqual([1, 1, 1]);
   });
 });

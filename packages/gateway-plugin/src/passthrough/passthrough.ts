@@ -97,6 +97,7 @@ async function relay(exchange: Exchange, { call, kind, safe, judge }: Asked, sen
       onLoser(loser, verdict) {
         tried.push(loser.member);
         attempts.push(exchange.settle(loser, verdict));
+        if (loser.reply?.kind === 'answered') keep(course, call, loser.reply);
       },
     });
     const endedAt = now();
