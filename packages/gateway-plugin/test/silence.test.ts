@@ -167,6 +167,19 @@ test('reads sent to upstreams of which none answers its probes are not doubled f
 
 describe('hedging', () => {
   const SLOW = { afterMs: 3000, result: '0xa' } as const;
+  /** JSON-RPC, and what is passed through. */
+  const PATHS = ['/net', '/net/x'];
+
+  async function startFor(path: string, network: object, upstreams: readonly object[] = []) {
+    const isUri = path !== '/net';
+    const bench = await start({ ...network, ...(isUri && { protocol: 'http' }) }, upstreams);
+    for (const node of [bench.a, bench.b]) node.anyVerb = true;
+    const { front } = bench;
+    return {
+      ...bench,
+      ask: () => (isUri ? front.send(path, null, { verb: 'GET' }) : front.call('eth_gasPrice')),
+    };
+  }
 
   test('a slow read is asked of a second upstream, the first answer counts and the other attempt is given up without blame', async () => {
     const settings = { hedge: { after: 30 }, readTimeout: '25s' };
@@ -212,56 +225,42 @@ describe('hedging', () => {
     expect(b.hits()).toBe(0);
   });
 
-  test('by a percentile, it begins when that is known', async () => {
-    const { front, a, b } = await start({ hedge: { after: 'p95' } }, [{}, { tier: 'fallback' }]);
-    await learn(front, 'eth_gasPrice');
+  test.each(PATHS)('by a percentile, it begins when that is known, for %s', async (path) => {
+    const { a, b, ask } = await startFor(path, { hedge: { after: 'p95' } }, [{}, { tier: 'fallback' }]);
+    for (let call = 0; call < 30; call++) await ask();
     const before = b.hits();
     a.answer = () => SLOW;
-    await front.call('eth_gasPrice');
+    await ask();
     expect(b.hits()).toBe(before + 1);
   });
 
-  test.each(['/net', '/net/x'])(
+  test.each(PATHS)(
     'an upstream that lost is known to be slow, although it never answered %s',
     async (path) => {
-      const isUri = path !== '/net';
-      const { front, a, b } = await start({
-        ...{ hedge: { after: 300 }, strategy: 'latency', readTimeout: '2s', silence: 'off' },
-        ...(isUri && { protocol: 'http' }),
-      });
-      for (const node of [a, b]) node.anyVerb = true;
+      const network = { hedge: { after: 1000 }, strategy: 'latency', readTimeout: '5s', silence: 'off' };
+      const { a, ask } = await startFor(path, network);
       a.answer = HANG;
-      const call = () => (isUri ? front.send(path, null, { verb: 'GET' }) : front.call('eth_gasPrice'));
-      while (a.hits() === 0) expect((await call()).status).toBe(200);
+      while (a.hits() === 0) expect((await ask()).status).toBe(200);
       // Of which nothing is known would get the next as soon as it has nothing in flight.
-      for (let at = 0; at < 5; at++) expect((await call()).status).toBe(200);
+      for (let at = 0; at < 5; at++) expect((await ask()).status).toBe(200);
       expect(a.hits()).toBe(1);
     },
   );
 
-  test.each(['/net', '/net/x'])(
+  test.each(PATHS)(
     'by a percentile, it learns how long a client waited, and not how long the second attempt took: %s',
     async (path) => {
-      const isUri = path !== '/net';
-      const network = {
-        hedge: { after: 'p95' },
-        silence: 1000,
-        maxFails: 0,
-        failTimeout: 300,
-        ...(isUri && { protocol: 'http' }),
-      };
-      const { front, a, b } = await start(network, [{}, { tier: 'fallback' }]);
-      for (const node of [a, b]) node.anyVerb = true;
-      const call = () => (isUri ? front.send(path, null, { verb: 'GET' }) : front.call('eth_gasPrice'));
+      const network = { hedge: { after: 'p95' }, silence: 1000, maxFails: 0, failTimeout: 300 };
+      const { front, a, b, ask } = await startFor(path, network, [{}, { tier: 'fallback' }]);
       a.answer = HANG;
-      await Promise.all(Array.from({ length: 30 }, call));
+      await Promise.all(Array.from({ length: 30 }, ask));
       expect(b.hits()).toBeGreaterThan(20); // Each after a second of silence.
       a.answer = undefined;
-      const isBack = async () => (await call()) && front.upstream('a').reason === null;
+      const isBack = async () => (await ask()) && front.upstream('a').reason === null;
       await waitFor(isBack, { what: 'the silent one to be asked again' });
       const before = [a.hits(), b.hits()] as const;
       a.answer = () => ({ result: '0xa', afterMs: 200 });
-      await call();
+      await ask();
       expect([a.hits(), b.hits()]).toEqual([before[0] + 1, before[1]]);
     },
   );

@@ -25,7 +25,7 @@ export interface Standing {
   readonly reasons: readonly (Reason | null)[];
   /** Whom a request without wishes may be given to, loads aside: the best tier's preferred ones. */
   readonly first: readonly Member[];
-  /** Whether some upstream has a limit on its load or lacks methods, so that each request must be looked at. */
+  /** Whether some upstream has a limit on its load or lacks methods, which must be asked for each request. */
   readonly conditional: boolean;
 }
 

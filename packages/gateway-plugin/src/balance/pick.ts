@@ -58,7 +58,7 @@ export function pick(
 ): Member | Refusal {
   const standing = standingOf(state, now);
   const circumstances = { now, random };
-  const usual = isUndemanding(wanted, standing) ? standing.first : [];
+  const usual = isUndemanding(state, standing, wanted, now) ? standing.first : [];
   const narrowed = state.zone === null ? usual : preferred(state, inZone(state, usual));
   return (
     choose(narrowed, state, circumstances) ??
@@ -71,8 +71,19 @@ export function isRefusal(picked: Member | Refusal): picked is Refusal {
   return 'reasons' in picked;
 }
 
-function isUndemanding({ tried, tag, behind }: Wanted, { conditional }: Standing): boolean {
-  return tried.length === 0 && tag === null && behind.length === 0 && !conditional;
+/** Whether no reason but the lasting ones speaks against anybody. */
+function isUndemanding(
+  { members }: NetworkState,
+  { conditional }: Standing,
+  { tried, tag, behind, asked }: Wanted,
+  now: number,
+): boolean {
+  if (tried.length > 0 || tag !== null || behind.length > 0) return false;
+  return !conditional || !members.some((member) => isFull(member) || lacks(member, asked, now));
+}
+
+function lacks(member: Member, asked: readonly Asked[], now: number): boolean {
+  return member.unsupported.size > 0 && asked.some((call) => isUnsupported(member, call, now));
 }
 
 /** Looks at each member with the request's eyes; whoever has a soft reason only if nobody else is left. */
@@ -117,9 +128,8 @@ function reasonFor(
   if (isFull(member)) return 'full';
   if (tag !== null && !member.tags.has(tag) && state.members.some(({ tags }) => tags.has(tag)))
     return 'untagged';
-  const lacks = member.unsupported.size > 0 && asked.some((call) => isUnsupported(member, call, now));
   if (lasting !== null) return lasting;
-  if (lacks) return 'unsupported';
+  if (lacks(member, asked, now)) return 'unsupported';
   return behind.includes(member) ? 'behind_block' : null;
 }
 
