@@ -83,27 +83,37 @@ test('the explain route answers the same, and says what is missing in a question
   expect(without.json.message).toContain('?network=mainnet&method=eth_call');
 });
 
-test('the debug log tells the way of each request, and nothing is told without it', async () => {
-  for (const level of ['debug', 'info']) {
-    const [a, b] = (await startNodes({}, {})) as [FakeNode, FakeNode];
-    a.mode = 'reads500';
-    const lines: string[] = [];
-    const stream = { write: (line: string) => void lines.push(line) };
-    const front = await startFront([a, b], { server: { logger: { level, stream } } });
-    await front.call('eth_gasPrice');
-    const told = lines.map((line) => JSON.parse(line)).filter(({ msg }) => msg === 'answered');
-    if (level === 'info') expect(told).toEqual([]);
-    else {
-      expect(told).toHaveLength(1);
-      expect(told[0]).toMatchObject({
-        network: 'net',
-        methods: ['eth_gasPrice'],
-        attempts: [
-          { upstream: 'a', outcome: 'failed' },
-          { upstream: 'b', outcome: 'answered' },
-        ],
-        failures: [],
+test.each([
+  ['evm', 'eth_gasPrice'],
+  ['http', '/x'],
+] as const)(
+  'the debug log tells the way of each request of %s, and nothing is told without it',
+  async (protocol, method) => {
+    for (const level of ['debug', 'info']) {
+      const [a, b] = (await startNodes({ anyVerb: true }, { anyVerb: true })) as [FakeNode, FakeNode];
+      a.mode = 'reads500';
+      const lines: string[] = [];
+      const stream = { write: (line: string) => void lines.push(line) };
+      const front = await startFront([a, b], {
+        network: { protocol },
+        server: { logger: { level, stream } },
       });
+      if (protocol === 'http') await front.send('/net/x', null, { verb: 'GET' });
+      else await front.call(method);
+      const told = lines.map((line) => JSON.parse(line)).filter(({ msg }) => msg === 'answered');
+      if (level === 'info') expect(told).toEqual([]);
+      else {
+        expect(told).toHaveLength(1);
+        expect(told[0]).toMatchObject({
+          network: 'net',
+          methods: [method],
+          attempts: [
+            { upstream: 'a', outcome: 'failed' },
+            { upstream: 'b', outcome: 'answered' },
+          ],
+          failures: [],
+        });
+      }
     }
-  }
-});
+  },
+);
