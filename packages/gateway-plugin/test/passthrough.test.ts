@@ -181,7 +181,7 @@ describe('what comes back from a node of an http network', () => {
       response.setHeader('set-cookie', ['a=1', 'b=2']);
       response.writeHead(418, {
         ...{ 'content-type': 'image/x-teapot', 'content-encoding': 'br', etag: '"1"', 'x-hop': '1' },
-        ...{ connection: 'x-hop, keep-alive', 'keep-alive': 'timeout=9', 'proxy-authenticate': 'Basic' },
+        ...{ connection: 'keep-alive, X-Hop', 'keep-alive': 'timeout=9', 'proxy-authenticate': 'Basic' },
       });
       response.end(Buffer.from([0, 255, 128]));
     };

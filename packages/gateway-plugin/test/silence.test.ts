@@ -175,9 +175,11 @@ describe('hedging', () => {
     const bench = await start({ ...network, ...(isUri && { protocol: 'http' }) }, upstreams);
     for (const node of [bench.a, bench.b]) node.anyVerb = true;
     const { front } = bench;
+    let count = 0; // Paths are compared by their verb, since each may be asked for but once.
     return {
       ...bench,
-      ask: () => (isUri ? front.send(path, null, { verb: 'GET' }) : front.call('eth_gasPrice')),
+      ask: () =>
+        isUri ? front.send(`${path}/${count++}`, null, { verb: 'GET' }) : front.call('eth_gasPrice'),
     };
   }
 

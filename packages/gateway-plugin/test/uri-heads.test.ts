@@ -68,6 +68,14 @@ describe('the head of a CometBFT network', () => {
     expect(nodes[1].seen.length).toBeGreaterThan(0);
   });
 
+  test('is not learned from an answer that is none', async () => {
+    const { get, nodes, hits } = await startAt([HEAD, HEAD, HEAD]);
+    const higher = JSON.stringify({ jsonrpc: '2.0', id: -1, ...answerOf('status', null, HEAD + 3) });
+    nodes[0].respond = (_request, response) => response.writeHead(503).end(higher);
+    expect(heightIn(await get('/net/status'))).toBe(HEAD);
+    expect(hits()).toEqual([1, 1, 0]);
+  });
+
   test('may go back where the network says so', async () => {
     const { get } = await startAt([HEAD, HEAD - 1, HEAD - 2], { network: { monotonicHead: 'off' } });
     const seen = [];
