@@ -139,6 +139,18 @@ test.each([
   },
 );
 
+test('of two nodes that are asked the same, the slower is let go as soon as the answer of the other begins', async () => {
+  const bench = await startHttpBench({ network: { hedge: { after: 20 } } });
+  const { promise: closed, resolve } = Promise.withResolvers<void>();
+  bench.nodes[0].respond = (_request, response) => void response.once('close', resolve);
+  bench.nodes[1].respond = (_request, response) => {
+    response.write('x'.repeat(400_000));
+    void closed.then(() => response.end('end'));
+  };
+  expect((await bench.ask('GET', '/net/x')).text).toHaveLength(400_003);
+  expect(bench.front.upstream('a')).toMatchObject({ fails: 0, inFlight: 0 });
+});
+
 test('a slow GET that names its upstream is asked of no other', async () => {
   const bench = await startHttpBench({ network: { hedge: { after: 5 } }, gateway: { pinHeader: 'on' } });
   bench.nodes[0].respond = (_request, response) => void setTimeout(() => response.end('late'), 100);

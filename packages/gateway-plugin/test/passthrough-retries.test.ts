@@ -194,7 +194,7 @@ describe('when nobody answers well', () => {
         const drip = setInterval(() => response.write('x'), 20);
         response.once('close', () => clearInterval(drip));
       },
-      { deadline: 400, readTimeout: 300, connectTimeout: 40 },
+      { deadline: 1500, readTimeout: 1400, connectTimeout: 40 },
     );
     await expect(bench.ask('GET', '/net/x')).rejects.toThrow();
     await waitFor(() => bench.front.upstream('a').inFlight === 0, { what: 'the attempt to end', everyMs: 5 });
