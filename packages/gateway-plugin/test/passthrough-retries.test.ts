@@ -275,8 +275,9 @@ describe('the rules of all networks hold for http ones', () => {
     bench.nodes[0].respond = answering(500);
     await bench.ask('GET', '/net/x');
     await bench.ask('GET', '/net/..x');
+    expect((await bench.ask('GET', '/net')).status).toBe(308);
     const { text } = await bench.ask('GET', '/-/rpc/metrics');
-    expect(text).toContain('rpc_balancer_requests_total{network="net",code="ok"} 1');
+    expect(text).toContain('rpc_balancer_requests_total{network="net",code="ok"} 2');
     expect(text).toContain('rpc_balancer_requests_total{network="net",code="RPCB_NOT_FOUND"} 1');
     expect(text).toContain('rpc_balancer_attempts_total{network="net",upstream="a",outcome="failed"} 1');
     expect(text).toContain('rpc_balancer_attempts_total{network="net",upstream="b",outcome="answered"} 1');
