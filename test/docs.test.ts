@@ -1,6 +1,13 @@
 // The documents name everything that the code has, rightly, and nothing else.
 import { existsSync, globSync, readFileSync } from 'node:fs';
-import { BalancerError, type Config, ERRORS, type ErrorCode, parseConfig } from '@rpc-balancer/shared';
+import {
+  BalancerError,
+  type Config,
+  ERRORS,
+  type ErrorCode,
+  parseConfig,
+  type StoreHealth,
+} from '@rpc-balancer/shared';
 import { describe, expect, test } from 'vitest';
 import { createMetrics as createGatewayMetrics } from '../packages/gateway-plugin/src/observe/metrics.ts';
 import { type RpcBalancerOptions, resolveOptions } from '../packages/gateway-plugin/src/options.ts';
@@ -228,9 +235,13 @@ interface Described {
   readonly labels: readonly string[];
 }
 
+const STORE: StoreHealth = {
+  ...{ connected: true, problem: null, evictionRisk: null },
+  ...{ connectionsLost: 1, lastLostAt: 1, slotsMoved: 1, failures: { publish: 1 } },
+};
+
 function gatewayMetrics(): Map<string, Described> {
-  const store = { connected: true, problem: null, evictionRisk: null };
-  const { registry } = createGatewayMetrics({ networks: () => [], store: () => store, now: () => 0 });
+  const { registry } = createGatewayMetrics({ networks: () => [], store: () => STORE, now: () => 0 });
   return new Map(
     registry.getMetricsAsArray().map((metric) => {
       // The registry's type leaves out what its metrics were made with.
@@ -263,7 +274,7 @@ async function sidecarMetrics(): Promise<Map<string, Described>> {
       },
     ],
   });
-  const text = await metrics.text({ connected: true, problem: null, evictionRisk: null });
+  const text = await metrics.text(STORE);
   const types = [...text.matchAll(/^# TYPE (\w+) (\w)(\w+)$/gm)];
   return new Map(
     types.map(([, name = '', first = '', rest = '']) => {

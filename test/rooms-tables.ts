@@ -187,7 +187,7 @@ export const KNOWLEDGE: readonly Knowledge[] = [
     pattern: /['"`]rpc_balancer_/,
     rooms: [
       ...['gateway-plugin/src/observe/metrics.ts', 'gateway-plugin/src/observe/ranked-metrics.ts'],
-      'health-sidecar/src/metrics.ts',
+      ...['gateway-plugin/src/observe/store-metrics.ts', 'health-sidecar/src/metrics.ts'],
     ],
   },
   { what: 'any', pattern: /(?:\bas|:|<|\|)\s*any\b(?!\s*\()/, rooms: [] },

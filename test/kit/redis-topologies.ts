@@ -106,6 +106,29 @@ export async function startRedisCluster(masterCount = 3): Promise<RedisCluster> 
   };
 }
 
+/** Moves the slot of this key from its shard to the next, key by key, as an operator does. */
+export async function moveSlot({ nodes }: RedisCluster, key: string): Promise<void> {
+  const [first] = nodes;
+  const slot = Number(await first?.cli('cluster', 'keyslot', key));
+  const ids = await Promise.all(nodes.map(async (node) => String(await node.cli('cluster', 'myid'))));
+  const from = Math.floor((slot * nodes.length) / SLOTS);
+  const to = (from + 1) % nodes.length;
+  const [source, target] = [nodes[from], nodes[to]];
+  if (!source || !target) throw new TypeError('both are shards of the Cluster');
+  await target.cli('cluster', 'setslot', slot, 'importing', String(ids[from]));
+  await source.cli('cluster', 'setslot', slot, 'migrating', String(ids[to]));
+  const keysLeft = async (): Promise<string[]> =>
+    [await source.cli('cluster', 'getkeysinslot', slot, 100)].flat().map(String);
+  for (let left = await keysLeft(); left.length > 0; left = await keysLeft()) {
+    await source.cli('migrate', '127.0.0.1', target.port, '', 0, 5000, 'replace', 'keys', ...left);
+  }
+  for (const node of [target, source, ...nodes]) {
+    await node.cli('cluster', 'setslot', slot, 'node', String(ids[to]));
+  }
+  const isThere = async () => (await target.cli('exists', key)) === 1;
+  await waitFor(isThere, { what: `${key} at its new shard` });
+}
+
 async function ask(port: number, command: string, ...args: readonly string[]): Promise<unknown> {
   const client = new Redis({ port, lazyConnect: true, enableReadyCheck: false, retryStrategy: null });
   client.on('error', () => {}); // The call itself rejects.

@@ -83,7 +83,8 @@ test('a gateway without Redis that embeds nothing probes nothing, misses nothing
   expect((await front.ready()).body).toEqual({
     status: 'ready',
     problems: [],
-    networks: { main: { state: 'ok', required: false, reasons: {}, problems: [] } },
+    store: { connectionsLost: 0, lastLostAt: null, slotsMoved: 0 },
+    networks: { main: { state: 'ok', required: false, reasons: {}, problems: [], epoch: null } },
   });
   expect(node.hits()).toBe(1);
 

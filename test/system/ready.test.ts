@@ -38,7 +38,10 @@ test('a cluster in which nobody publishes serves, and says in readiness and log 
     body: {
       status: 'ready',
       problems: [],
-      networks: { main: { state: 'ok', required: false, reasons: {}, problems: [] } },
+      store: { connectionsLost: 0, lastLostAt: null, slotsMoved: 0 },
+      networks: {
+        main: { state: 'ok', required: false, reasons: {}, problems: [], epoch: expect.any(Number) },
+      },
     },
   });
 });

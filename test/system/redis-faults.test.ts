@@ -37,6 +37,8 @@ interface Fault {
   readonly metrics?: RegExp;
   /** Whether the lease is lost with it. */
   readonly newEpoch: boolean;
+  /** Whether connections are lost with it, which readiness and metrics tell of afterwards. */
+  readonly losesConnections: boolean;
 }
 
 const AWAY = /^rpc_balancer_store_connected 0$/m;
@@ -49,6 +51,7 @@ const FAULTS: readonly Fault[] = [
     ready: /lost or refused|nothing can be reached/,
     metrics: AWAY,
     newEpoch: true,
+    losesConnections: true,
   },
   {
     name: 'CLIENT PAUSE',
@@ -58,6 +61,7 @@ const FAULTS: readonly Fault[] = [
     ready: /does not answer in time/,
     metrics: AWAY,
     newEpoch: true,
+    losesConnections: true,
   },
   {
     name: 'full memory with noeviction',
@@ -68,6 +72,7 @@ const FAULTS: readonly Fault[] = [
     readyOf: 'sidecar',
     metrics: /^rpc_balancer_ranking_age_seconds\{network="main"\} [1-9]/m,
     newEpoch: false,
+    losesConnections: false,
   },
   {
     name: 'a path that is cut',
@@ -76,6 +81,7 @@ const FAULTS: readonly Fault[] = [
     ready: /lost or refused|nothing can be reached/,
     metrics: AWAY,
     newEpoch: false,
+    losesConnections: true,
   },
   {
     name: 'CLIENT KILL',
@@ -84,8 +90,14 @@ const FAULTS: readonly Fault[] = [
       await redis.cli('client', 'kill', 'type', 'normal', 'skipme', 'yes');
     },
     newEpoch: false,
+    losesConnections: true,
   },
-  { name: 'FLUSHALL', begin: ({ redis }) => redis.cli('flushall'), newEpoch: true },
+  {
+    name: 'FLUSHALL',
+    begin: ({ redis }) => redis.cli('flushall'),
+    newEpoch: true,
+    losesConnections: false,
+  },
   {
     name: 'an old dump',
     begin: async ({ redis }) => {
@@ -94,6 +106,7 @@ const FAULTS: readonly Fault[] = [
       await redis.restart();
     },
     newEpoch: true,
+    losesConnections: true,
   },
 ];
 
@@ -146,7 +159,7 @@ async function recovered(staged: Staged, above = 0): Promise<number> {
 /** Until readiness and metrics tell of the fault; nobody stops being ready for it. */
 async function isShown(
   { gateways, sidecars }: Staged,
-  { name, ready, readyOf, metrics }: Omit<Fault, 'begin' | 'end' | 'newEpoch'>,
+  { name, ready, readyOf, metrics }: Pick<Fault, 'name' | 'ready' | 'readyOf' | 'metrics'>,
 ): Promise<void> {
   const look = async () => {
     const answers = await Promise.all(
@@ -163,6 +176,35 @@ async function isShown(
     return texts.every((text) => metrics === undefined || metrics.test(text));
   };
   await waitFor(look, { what: `readiness and metrics to tell of ${name}`, ...WAIT });
+}
+
+/** What every program tells of lost connections; the gateways first. Readiness and metrics say the same. */
+async function lossesOf({ gateways, sidecars }: Staged): Promise<number[]> {
+  return Promise.all(
+    [...gateways, ...sidecars].map(async (one) => {
+      const [{ body }, text] = await Promise.all([one.ready(), one.metrics()]);
+      const [, counted] = /^rpc_balancer_(?:sidecar_)?store_connections_lost_total (\d+)$/m.exec(text) ?? [];
+      expect(Number(counted)).toBe(body.store.connectionsLost);
+      return Number(counted);
+    }),
+  );
+}
+
+/** Until readiness and metrics tell what the fault has left: another epoch, and lost connections. */
+async function isTold(staged: Staged, fault: Fault, epoch: number, losses: readonly number[]): Promise<void> {
+  const look = async () => {
+    const now = await lossesOf(staged);
+    // The commands' and that of the events.
+    if (now.some((count, at) => fault.losesConnections !== count >= (losses[at] ?? 0) + 2))
+      throw new Error(`connections lost: ${losses}, then ${now}`);
+    for (const one of staged.gateways) {
+      const [{ body }, text] = await Promise.all([one.ready(), one.metrics()]);
+      expect(body.networks.main.epoch).toBeGreaterThanOrEqual(epoch);
+      expect(text).toContain(`rpc_balancer_ranking_epoch{network="main"} ${body.networks.main.epoch}`);
+    }
+    return true;
+  };
+  await waitFor(look, { what: `readiness and metrics to tell what ${fault.name} has left`, ...WAIT });
 }
 
 /** The keys that do not expire. */
@@ -184,15 +226,16 @@ test('incident 22: through every fault of Redis reads go on and no order goes ba
   const growth: string[] = [];
   for (const fault of FAULTS) {
     const epoch = newest(staged);
+    const losses = await lossesOf(staged);
     await fault.begin(staged);
     await isShown(staged, fault);
     // Answered while, of most faults, nothing could be had of Redis: so none of them waited for it.
     await reads.more(2 * READS);
     growth.push(`${fault.name} ${(p99(reads.lap()) - calmMs).toFixed(0)}`);
     await fault.end?.(staged);
-    expect(await recovered(staged, fault.newEpoch ? epoch : epoch - 1), fault.name).toBeGreaterThanOrEqual(
-      epoch,
-    );
+    const later = await recovered(staged, fault.newEpoch ? epoch : epoch - 1);
+    expect(later, fault.name).toBeGreaterThanOrEqual(epoch);
+    await isTold(staged, fault, later, losses);
     expect(reads.problems, fault.name).toEqual([]);
     reads.lap();
   }

@@ -2,13 +2,8 @@
 import { expect, onTestFinished, test } from 'vitest';
 import type { ConfigInput } from '../../packages/shared/src/index.ts';
 import { networkKeys } from '../../packages/shared/src/wire/keys.ts';
-import type { RedisServer } from '../kit/redis.ts';
-import {
-  type RedisCluster,
-  startRedisCluster,
-  startReplica,
-  startSentinel,
-} from '../kit/redis-topologies.ts';
+import type { Program } from '../kit/program.ts';
+import { moveSlot, startRedisCluster, startReplica, startSentinel } from '../kit/redis-topologies.ts';
 import { waitFor } from '../kit/wait.ts';
 import { fakeNode, gateway, PROBE, redisServer, sidecar } from './programs.ts';
 import { startReads } from './reads.ts';
@@ -24,7 +19,8 @@ async function stage(redis: ConfigInput['redis']) {
     sidecar: { leaseTtl: '2s', rankingMaxAge: '10m' },
     networks: { main: { probe: PROBE, upstreams: [{ id: 'a', url: node.url }] } },
   };
-  const [one, other] = await Promise.all([gateway({ config }), gateway({ config }), sidecar({ config })]);
+  const programs = await Promise.all([gateway({ config }), gateway({ config }), sidecar({ config })]);
+  const [one, other] = programs;
   const gateways = [one, other];
   const watch = watchRankings(gateways, 'main', 50);
   await waitFor(() => watch.last.every((belief) => belief !== null), { what: 'the first ranking', ...WAIT });
@@ -50,7 +46,15 @@ async function stage(redis: ConfigInput['redis']) {
     expect(watch.wrong).toEqual([]);
   }
 
-  return { gateways, watch, reads, goesOn, nothingWasWrong, epoch: () => watch.last[0]?.epoch ?? 0 };
+  return {
+    programs,
+    gateways,
+    watch,
+    reads,
+    goesOn,
+    nothingWasWrong,
+    epoch: () => watch.last[0]?.epoch ?? 0,
+  };
 }
 
 test('when Sentinel makes a replica the master, no read fails and no order goes back', {
@@ -79,42 +83,24 @@ test('when Sentinel makes a replica the master, no read fails and no order goes 
   await nothingWasWrong();
 });
 
-/** Moves the slot of this key from its shard to the next, key by key, as an operator does. */
-async function moveSlot({ nodes }: RedisCluster, key: string): Promise<void> {
-  const [first] = nodes;
-  const slot = Number(await first?.cli('cluster', 'keyslot', key));
-  const ids = await Promise.all(nodes.map(async (node) => String(await node.cli('cluster', 'myid'))));
-  const from = Math.floor((slot * nodes.length) / 16_384);
-  const to = (from + 1) % nodes.length;
-  const [source, target] = [nodes[from], nodes[to]];
-  if (!source || !target) throw new TypeError('both are shards of the Cluster');
-  await target.cli('cluster', 'setslot', slot, 'importing', String(ids[from]));
-  await source.cli('cluster', 'setslot', slot, 'migrating', String(ids[to]));
-  const keysLeft = async (): Promise<string[]> =>
-    [await source.cli('cluster', 'getkeysinslot', slot, 100)].flat().map(String);
-  for (let left = await keysLeft(); left.length > 0; left = await keysLeft()) {
-    await source.cli('migrate', '127.0.0.1', target.port, '', 0, 5000, 'replace', 'keys', ...left);
-  }
-  for (const node of [target, source, ...nodes]) {
-    await node.cli('cluster', 'setslot', slot, 'node', String(ids[to]));
-  }
-  await expectKeyAt(target, key);
-}
-
-async function expectKeyAt(node: RedisServer, key: string): Promise<void> {
-  await waitFor(async () => (await node.cli('exists', key)) === 1, { what: `${key} at its new shard` });
-}
-
 test('when the slot of a network moves to another shard, no read fails and no order goes back', {
   timeout: 90_000,
 }, async () => {
   const cluster = await startRedisCluster();
   onTestFinished(() => cluster.stop());
-  const { reads, epoch, goesOn, nothingWasWrong } = await stage({ cluster: [...cluster.addresses] });
+  const { programs, reads, epoch, goesOn, nothingWasWrong } = await stage({
+    cluster: [...cluster.addresses],
+  });
   const before = epoch();
   const names = networkKeys({ prefix: 'rpcb', clusterId: 'default' }, 'main');
   await moveSlot(cluster, names.epoch);
   await reads.more(50);
   await goesOn(before - 1);
+  const tellsOf = async (one: Program) => {
+    const [{ body }, text] = await Promise.all([one.ready(), one.metrics()]);
+    return body.store.slotsMoved === 1 && /^rpc_balancer_(sidecar_)?store_slots_moved_total 1$/m.test(text);
+  };
+  const told = async () => (await Promise.all(programs.map(tellsOf))).every(Boolean);
+  await waitFor(told, { what: 'each program to tell of the move', ...WAIT });
   await nothingWasWrong();
 });

@@ -8,6 +8,7 @@ import {
   readDrainCommand,
   readEnvelope,
   type StoreHealth,
+  type StoreHistory,
 } from '@rpc-balancer/shared';
 import { reasonsNow } from './balance/network-state.ts';
 import { forward } from './forward.ts';
@@ -114,6 +115,7 @@ export class Balancer implements RpcBalancer {
       connected: all.every(({ connected }) => connected),
       problem: all.find(({ problem }) => problem)?.problem ?? null,
       evictionRisk: all.find(({ evictionRisk }) => evictionRisk)?.evictionRisk ?? null,
+      ...historyOf(all),
     };
   }
 
@@ -210,6 +212,20 @@ export class Balancer implements RpcBalancer {
       gateway.running.remove(cancellation);
     }
   }
+}
+
+/** What befell several stores together. */
+function historyOf(all: readonly StoreHistory[]): StoreHistory {
+  const lost = all.flatMap(({ lastLostAt }) => lastLostAt ?? []);
+  const failures: Record<string, number> = {};
+  for (const [step, count] of all.flatMap((one) => Object.entries(one.failures)))
+    failures[step] = (failures[step] ?? 0) + count;
+  return {
+    connectionsLost: all.reduce((sum, one) => sum + one.connectionsLost, 0),
+    lastLostAt: lost.length === 0 ? null : Math.max(...lost),
+    slotsMoved: all.reduce((sum, one) => sum + one.slotsMoved, 0),
+    failures,
+  };
 }
 
 function resultOf(answer: Buffer): CallResult {

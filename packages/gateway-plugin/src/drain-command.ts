@@ -55,7 +55,7 @@ async function throughStore({ config, verb, command, now, random }: DrainTask): 
   const { redis, networks } = config;
   if (!redis) throw new Error('asked for only where there is one');
   const { network, upstream, by, reason } = command;
-  const store = createRedisStore({ redis, prefix: redis.prefix, clusterId: redis.clusterId, random });
+  const store = createRedisStore({ redis, prefix: redis.prefix, clusterId: redis.clusterId, random, now });
   try {
     const drains = new Drains({ networks: () => [], store, now, log: QUIET });
     await drains.read(network);

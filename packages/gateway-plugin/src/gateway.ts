@@ -190,7 +190,7 @@ class LiveGateway implements Gateway {
 
 /** A line for each change of the store's health, not for each attempt to reconnect. */
 function logChanges(log: Log): (health: StoreHealth) => void {
-  let last: StoreHealth = { connected: false, problem: null, evictionRisk: null };
+  let last: Partial<StoreHealth> = {};
   return (health) => {
     const { connected, problem, evictionRisk } = health;
     if (problem && problem !== last.problem) {
@@ -224,5 +224,6 @@ function openStore(options: GatewayOptions): Store {
     prefix,
     clusterId,
     random,
+    now,
   });
 }

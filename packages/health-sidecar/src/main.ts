@@ -117,7 +117,7 @@ async function main(): Promise<void> {
   const { redact, renew } = createLiveRedactor(config);
   const log = pino({ base: { instance }, timestamp: pino.stdTimeFunctions.isoTime });
   const now = monotonicNow;
-  const store = createRedisStore({ redis, prefix: redis.prefix, clusterId: redis.clusterId, random });
+  const store = createRedisStore({ redis, prefix: redis.prefix, clusterId: redis.clusterId, random, now });
   logHealth(store, log);
   const sidecar = startSidecar({
     ...{ config, store, instance, now, random, log, redact },

@@ -1,6 +1,6 @@
 // Decides: the sidecar's metrics: names, labels, and how long each series is told.
 // Must not know: probing, leases, ranking. It is told what happened.
-import type { Lease, Ranking, StoreHealth } from '@rpc-balancer/shared';
+import type { Lease, Ranking, StoreHealth, StoreHistory } from '@rpc-balancer/shared';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 const PREFIX = 'rpc_balancer_sidecar_';
@@ -49,6 +49,7 @@ export function createMetrics() {
       rankings.describe(told.values());
       own.connected.set(store.connected ? 1 : 0);
       own.evictionRisk.set(store.evictionRisk === null ? 0 : 1);
+      own.past(store);
       return registry.metrics();
     },
   };
@@ -70,7 +71,16 @@ const ofReason = ['network', 'upstream', 'reason'];
 
 function processSeries(registry: Registry) {
   const { gauge, counter } = makersIn(registry);
+  const lost = counter('store_connections_lost_total', 'Connections to the store that ended.', []);
+  const moved = counter('store_slots_moved_total', 'Slots seen at another node than before.', []);
+  const failures = counter('store_failures_total', 'Steps that the store did not take.', ['step']);
   return {
+    past({ connectionsLost, slotsMoved, failures: counts }: StoreHistory): void {
+      for (const one of [lost, moved, failures]) one.reset();
+      lost.inc(connectionsLost);
+      moved.inc(slotsMoved);
+      for (const [step, count] of Object.entries(counts)) failures.inc({ step }, count);
+    },
     published: counter('published_total', 'Rankings published.', ofNetwork),
     fenced: counter('fenced_total', 'Publications refused because of an old token.', ofNetwork),
     reloads: counter('config_reloads_total', 'Changed configuration files, by result.', ['result']),

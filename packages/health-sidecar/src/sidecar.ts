@@ -86,11 +86,12 @@ export function startSidecar(options: SidecarOptions): Sidecar {
     },
     metrics: () => metrics.text(store.health()),
     ready() {
-      if (stopped) return { status: 'stopped', problems: ['the sidecar was stopped'] };
-      const { connected, problem, evictionRisk } = store.health();
+      const { connected, problem, evictionRisk, connectionsLost, lastLostAt, slotsMoved } = store.health();
+      const past = { connectionsLost, lastLostAt, slotsMoved };
+      if (stopped) return { status: 'stopped', problems: ['the sidecar was stopped'], store: past };
       const unreachable = connected ? null : (problem ?? 'the store is out of reach');
       const problems = [unreachable ?? problem, evictionRisk].filter((text) => text !== null);
-      return { status: problems.length === 0 ? 'ok' : 'degraded', problems };
+      return { status: problems.length === 0 ? 'ok' : 'degraded', problems, store: past };
     },
     reload(next) {
       for (const network of Object.keys({ ...config.networks, ...next.networks })) change(network, next);

@@ -1,6 +1,6 @@
 // Decides: what a sidecar shows of itself, and the routes that serve it.
 // Must not know: probing, leases, ranking, metric names. It is told what happened.
-import type { Budget, Reason, StoreHealth } from '@rpc-balancer/shared';
+import type { Budget, Reason, StoreHealth, StoreHistory } from '@rpc-balancer/shared';
 import { serve } from 'srvx';
 import type { NodeFacts } from './samples.ts';
 
@@ -60,6 +60,8 @@ export interface SidecarStatus {
 export interface Readiness {
   readonly status: 'ok' | 'degraded' | 'stopped';
   readonly problems: readonly string[];
+  /** Nothing of this makes it degraded: it is over. */
+  readonly store: Omit<StoreHistory, 'failures'>;
 }
 
 /** What the routes show; a sidecar is one. */

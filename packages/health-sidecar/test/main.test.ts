@@ -124,7 +124,7 @@ describe('Redis', () => {
     expect(degraded.statusCode).toBe(200);
     await redisServer({ port });
     await holding(one);
-    expect((await one.ready()).body).toEqual({ status: 'ok', problems: [] });
+    expect((await one.ready()).body).toMatchObject({ status: 'ok', problems: [] });
   });
 
   test('with another password is told without the password', async () => {

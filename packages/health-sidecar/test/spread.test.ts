@@ -22,6 +22,7 @@ function redisStore(clusterId: string, seed: number): Store {
   const store = createRedisStore({
     ...{ redis: { url: redis.url, ...names }, ...names },
     random: createRandom(seed),
+    now: monotonicNow,
   });
   onTestFinished(() => store.close());
   return store;

@@ -69,6 +69,7 @@ export {
   type Store,
   type StoredReport,
   type StoreHealth,
+  type StoreHistory,
 } from './store/store.ts';
 export { type Attendance, decodeAttendance, encodeAttendance } from './wire/attendance.ts';
 export { decodeBeat, encodeBeat, type InFlight } from './wire/beat.ts';

@@ -15,6 +15,7 @@ export function openStore(redis: RedisInput, clusterId = 'test', seed = 1): Stor
     prefix,
     clusterId,
     random: createRandom(seed),
+    now: Date.now,
   });
 }
 
@@ -26,7 +27,7 @@ export function openStoreForTest(redis: RedisInput, clusterId?: string, seed?: n
 }
 
 export function openStoreOf(client: Redis | Cluster, clusterId = 'test'): Store {
-  return createRedisStore({ client, prefix: 'rpcb', clusterId, random: createRandom(1) });
+  return createRedisStore({ client, prefix: 'rpcb', clusterId, random: createRandom(1), now: Date.now });
 }
 
 export function redisHarness(redis: RedisInput, stop: () => Promise<unknown>): Harness {

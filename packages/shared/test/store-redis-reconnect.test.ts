@@ -191,7 +191,7 @@ describe('closing', () => {
     const text = `
       const { createRedisStore } = await import(${JSON.stringify(inRepo('packages/shared/src/index.ts'))});
       const stores = ${JSON.stringify(inputs)}.map((redis) =>
-        createRedisStore({ redis, prefix: 'rpcb', clusterId: 'test', random: () => 0.5 }));
+        createRedisStore({ redis, prefix: 'rpcb', clusterId: 'test', random: () => 0.5, now: Date.now }));
       await Promise.allSettled(stores.map((store) => store.readRanking('main')));
       await Promise.all(stores.map((store) => store.close()));
       console.log('closed', process.getActiveResourcesInfo().filter((kind) => !kind.startsWith('Pipe')).join());

@@ -80,7 +80,7 @@ test('a store that refuses leaves the trial to the time alone', async () => {
 });
 
 test('while the store is out of reach nobody is asked, and each replica tries when the time is over', async () => {
-  const health = { connected: true, problem: null, evictionRisk: null };
+  const health = { ...createMemoryStore(Date.now).health(), connected: true };
   let asked = 0;
   const { replicas } = startBench(2, (store) => ({
     health: () => health,

@@ -7,6 +7,7 @@ import { isStale } from '../balance/snapshot.ts';
 import type { AttemptListener, Network, SecondListener } from '../upstream/network.ts';
 import { countOf } from './count.ts';
 import { registerRanked } from './ranked-metrics.ts';
+import { registerStore } from './store-metrics.ts';
 
 export interface Metrics {
   readonly registry: Registry;
@@ -100,6 +101,7 @@ export function createMetrics(sources: MetricsSources, registry = new Registry()
   });
   registerGauges(sources, registers);
   registerRanked(sources.networks, registers);
+  registerStore(sources.store, registers);
 
   const observers = new Map<string, Pick<Histogram.Internal<string>, 'observe'>>();
   return {
@@ -120,7 +122,7 @@ export function createMetrics(sources: MetricsSources, registry = new Registry()
   };
 }
 
-function registerGauges({ networks, store, now }: MetricsSources, registers: Registry[]): void {
+function registerGauges({ networks, now }: MetricsSources, registers: Registry[]): void {
   function gauge(
     name: string,
     help: string,
@@ -231,11 +233,5 @@ function registerGauges({ networks, store, now }: MetricsSources, registers: Reg
         for (const upstream of names.unresolved()) self.set({ network: name, upstream }, 1);
       }
     },
-  );
-  gauge('rpc_balancer_store_connected', '1 while the store answers', [], (self) =>
-    self.set(store().connected ? 1 : 0),
-  );
-  gauge('rpc_balancer_store_eviction_risk', '1 while the store may evict control keys', [], (self) =>
-    self.set(store().evictionRisk === null ? 0 : 1),
   );
 }

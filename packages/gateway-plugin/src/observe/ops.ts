@@ -69,9 +69,9 @@ function healthOf({ status, now }: OpsSources): unknown {
 }
 
 function ready({ readiness, isClosing }: OpsSources): OpsAnswer {
-  const { ready, degraded, problems, networks } = readiness();
+  const { ready, degraded, ...shown } = readiness();
   const state = isClosing() ? 'closing' : !ready ? 'unavailable' : degraded ? 'degraded' : 'ready';
-  return json(ready && !isClosing() ? OK : UNAVAILABLE, { status: state, problems, networks });
+  return json(ready && !isClosing() ? OK : UNAVAILABLE, { status: state, ...shown });
 }
 
 function readyNetwork({ network, now, isClosing }: OpsSources, name: string): OpsAnswer {

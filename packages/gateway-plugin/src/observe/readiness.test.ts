@@ -16,7 +16,10 @@ import { networkReadiness, readinessOf } from './readiness.ts';
 import { networkStatus } from './status.ts';
 
 const NOW = createClock().now();
-const HEALTHY: StoreHealth = { connected: true, problem: null, evictionRisk: null };
+const HEALTHY: StoreHealth = {
+  ...{ connected: true, problem: null, evictionRisk: null },
+  ...{ connectionsLost: 0, lastLostAt: null, slotsMoved: 0, failures: {} },
+};
 
 interface Given {
   readonly name?: string;

@@ -1,6 +1,6 @@
 // Decides: whether this replica can serve, and what is wrong if it cannot or only just.
 // Must not know: HTTP. A constant answer would say nothing about the nodes.
-import type { Reason, StoreHealth } from '@rpc-balancer/shared';
+import type { Reason, StoreHealth, StoreHistory } from '@rpc-balancer/shared';
 import { reasonsNow } from '../balance/network-state.ts';
 import { isStale } from '../balance/snapshot.ts';
 import type { Network } from '../upstream/network.ts';
@@ -14,12 +14,16 @@ export interface NetworkReadiness {
   readonly reasons: Readonly<Record<string, Reason>>;
   /** Such as `publisher_missing` or `config_mismatch`, each with what to do. */
   readonly problems: readonly string[];
+  /** Of the ranking that it goes by, null without one: it rises when another publishes, or Redis lost its data. */
+  readonly epoch: number | null;
 }
 
 export interface Readiness {
   readonly ready: boolean;
   readonly degraded: boolean;
   readonly problems: readonly string[];
+  /** Nothing of this makes it degraded: it is over. */
+  readonly store: Omit<StoreHistory, 'failures'>;
   readonly networks: Readonly<Record<string, NetworkReadiness>>;
 }
 
@@ -55,6 +59,7 @@ export function networkReadiness(network: Network, now: number): NetworkReadines
     required: network.config.required,
     reasons: Object.fromEntries(named),
     problems: problemsOf(network, now),
+    epoch: network.state.snapshot?.ranking.epoch ?? null,
   };
 }
 
@@ -89,11 +94,13 @@ export function readinessOf(networks: Iterable<Network>, store: StoreHealth, now
   const ready =
     all.some(({ state }) => state !== 'down') &&
     all.every(({ state, required }) => state !== 'down' || !required);
+  const { connectionsLost, lastLostAt, slotsMoved } = store;
   const problems = [store.problem, store.evictionRisk].filter((problem) => problem !== null);
   return {
     ready,
     degraded: problems.length > 0 || all.some(({ state, problems }) => state !== 'ok' || problems.length > 0),
     problems,
+    store: { connectionsLost, lastLostAt, slotsMoved },
     networks: Object.fromEntries(entries),
   };
 }

@@ -6,7 +6,7 @@ import type { StoreEvent } from '../wire/events.ts';
 import { encodeRanking, isNewer, type Ranking } from '../wire/ranking.ts';
 import { createMemorySharing } from './memory-sharing.ts';
 import { createMemoryWrites } from './memory-writes.ts';
-import type { Lease, PublishResult, Store } from './store.ts';
+import type { Lease, PublishResult, Store, StoreHealth } from './store.ts';
 
 interface NetworkState {
   epoch: number;
@@ -21,7 +21,10 @@ interface NetworkState {
   readonly drains: Map<string, { readonly revision: number; readonly text: string }>;
 }
 
-const HEALTHY = { connected: true, problem: null, evictionRisk: null } as const;
+const HEALTHY: StoreHealth = {
+  ...{ connected: true, problem: null, evictionRisk: null },
+  ...{ connectionsLost: 0, lastLostAt: null, slotsMoved: 0, failures: {} },
+};
 
 /** @param now the current time in epoch ms */
 export function createMemoryStore(now: () => number): Store {

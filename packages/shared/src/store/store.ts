@@ -19,7 +19,19 @@ export interface Lease {
 /** `accepted`, or `fenced`: the lease is somebody else's by now, so the publisher must stop. */
 export type PublishResult = 'accepted' | 'fenced';
 
-export interface StoreHealth {
+/** What befell the connections since the start. None of it need last: a connection that was lost is back at once. */
+export interface StoreHistory {
+  /** Connections that were good and ended: killed, reset, idle for too long, or of a server that died. */
+  readonly connectionsLost: number;
+  /** Epoch ms; null until one was lost. */
+  readonly lastLostAt: number | null;
+  /** Hash slots of a Redis Cluster that were seen at another node than before. */
+  readonly slotsMoved: number;
+  /** By step, how often it was not taken. */
+  readonly failures: Readonly<Record<string, number>>;
+}
+
+export interface StoreHealth extends StoreHistory {
   readonly connected: boolean;
   /** What is wrong and what to change; null while nothing is. */
   readonly problem: string | null;
@@ -112,7 +124,7 @@ export interface Store extends WriteSharing, Sharing {
   /** Calls back for every event and after each reconnection (`null`: something may have been missed). */
   subscribe(listener: (event: StoreEvent | null) => void): () => void;
   health(): StoreHealth;
-  /** Calls back when `health` changed. */
+  /** Calls back when `health` changed in more than its history. */
   onHealth(listener: (health: StoreHealth) => void): () => void;
   close(): Promise<void>;
 }

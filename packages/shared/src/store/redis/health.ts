@@ -1,6 +1,6 @@
 // Decides: what the store says about itself, and when that has changed.
 // Must not know: how it is found out.
-import type { StoreHealth } from '../store.ts';
+import type { StoreHealth, StoreHistory } from '../store.ts';
 
 /** Replies that concern one kind of step and last until somebody mends the server; the connection is good. */
 const LASTING =
@@ -21,16 +21,21 @@ export interface Health {
   close(): void;
 }
 
-export function createHealth(connection: () => Pick<StoreHealth, 'connected' | 'problem'>): Health {
+export function createHealth(
+  connection: () => Pick<StoreHealth, 'connected' | 'problem'>,
+  history: () => StoreHistory,
+): Health {
   const listeners = new Set<(health: StoreHealth) => void>();
   const problems = new Map<string, { readonly problem: string; fresh: boolean }>();
   let evictionRisk: string | null = null;
-  let last: StoreHealth = { connected: false, problem: null, evictionRisk: null };
+  let last: Pick<StoreHealth, 'connected' | 'problem' | 'evictionRisk'> = {
+    ...{ connected: false, problem: null, evictionRisk: null },
+  };
 
   function read(): StoreHealth {
     const { connected, problem } = connection();
     const [ofStep] = problems.values();
-    return { connected, problem: problem ?? ofStep?.problem ?? null, evictionRisk };
+    return { ...history(), connected, problem: problem ?? ofStep?.problem ?? null, evictionRisk };
   }
 
   function changed(): void {

@@ -36,7 +36,7 @@ export function createSharing(keyOptions: KeyOptions, channel: string, run: RunS
     },
     async readUsages(network) {
       const { gateways, usages } = networkKeys(keyOptions, network);
-      return listOf(await run('read usages', readUsages, [gateways, usages], [])).map(String);
+      return listOf(await run('read_usages', readUsages, [gateways, usages], [])).map(String);
     },
     async report(network, report, ttlMs) {
       const { reports } = networkKeys(keyOptions, network);
@@ -46,7 +46,7 @@ export function createSharing(keyOptions: KeyOptions, channel: string, run: RunS
     },
     async readReports(network, after) {
       const { reports } = networkKeys(keyOptions, network);
-      const flat = listOf(await run('read reports', readReports, [reports], [after ?? '']));
+      const flat = listOf(await run('read_reports', readReports, [reports], [after ?? '']));
       return inGroups(flat, 3).map(([id, ageMs, text]) => ({
         id: String(id),
         ageMs: Number(ageMs),
@@ -55,7 +55,7 @@ export function createSharing(keyOptions: KeyOptions, channel: string, run: RunS
     },
     async takeTrial(network, { upstream, turn, holder }, ttlMs) {
       const key = trialKey(keyOptions, network, upstream, turn);
-      return Number(await run('trial', takeTrial, [key], [holder, ttlMs]));
+      return Number(await run('take_trial', takeTrial, [key], [holder, ttlMs]));
     },
   };
 }

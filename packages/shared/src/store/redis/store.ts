@@ -17,6 +17,7 @@ import { COMMAND_TIMEOUT_MS, createClient } from './connect.ts';
 import { findEvictionRisk } from './eviction.ts';
 import { explain } from './explain.ts';
 import { createHealth } from './health.ts';
+import { createHistory } from './history.ts';
 import { createLink, Unusable } from './link.ts';
 import { createSharing } from './sharing.ts';
 import { openSubscription, type Subscription } from './subscription.ts';
@@ -41,6 +42,8 @@ export interface RedisStoreOptions {
   readonly clusterId: string;
   /** Gives 0 (inclusive) to 1 (exclusive); spreads reconnections. */
   readonly random: () => number;
+  /** Current time in epoch ms. */
+  readonly now: () => number;
 }
 
 /**
@@ -53,16 +56,21 @@ export function createRedisStore(options: RedisStoreOptions): Store {
   const explained = (error: unknown): string =>
     error instanceof Unusable ? error.message : explain(error, target);
   const commands = createClient({ redis, client, random });
+  const history = createHistory(options.now);
+  history.watch(commands);
   // ioredis prefixes keys, but no channel: subscribers and scripts get the same prefixed name.
   const channel = `${commands.options.keyPrefix ?? ''}${eventsChannel(options)}`;
   const listeners = new Set<(event: StoreEvent | null) => void>();
   let subscription: Subscription | null = null;
   let closed = false;
 
-  const health = createHealth(() => ({
-    connected: link.connected(),
-    problem: link.problem() ?? subscription?.problem() ?? null,
-  }));
+  const health = createHealth(
+    () => ({
+      connected: link.connected(),
+      problem: link.problem() ?? subscription?.problem() ?? null,
+    }),
+    history.read,
+  );
   const link = createLink(commands, {
     random,
     explain: explained,
@@ -71,6 +79,7 @@ export function createRedisStore(options: RedisStoreOptions): Store {
       subscription ??= openSubscription({
         commands,
         channel,
+        watch: history.watch,
         random,
         explain: explained,
         onEvent: (event) => {
@@ -131,6 +140,7 @@ export function createRedisStore(options: RedisStoreOptions): Store {
     } catch (error) {
       if (closed) throw new BalancerError('RPCB_STORE', { detail: 'it is closed' });
       const problem = explained(error);
+      history.failed(step);
       if (!health.fail(step, error, problem) && !(error instanceof Unusable)) link.fail(error);
       // Without the cause: the errors of ioredis carry the arguments of the command.
       throw new BalancerError('RPCB_STORE', { detail: problem });
@@ -185,7 +195,7 @@ export function createRedisStore(options: RedisStoreOptions): Store {
     ),
     readRanking(network) {
       const { ranking } = networkKeys(options, network);
-      return run('read', () => commands.hget(ranking, 'doc'));
+      return run('read_ranking', () => commands.hget(ranking, 'doc'));
     },
     async writeDrain(network, drain) {
       const { drains } = networkKeys(options, network);
@@ -195,7 +205,7 @@ export function createRedisStore(options: RedisStoreOptions): Store {
     },
     async readDrains(network) {
       const { drains } = networkKeys(options, network);
-      const values = await run('read drains', () => commands.hvals(drains));
+      const values = await run('read_drains', () => commands.hvals(drains));
       return values.map((value) => value.slice(value.indexOf('|') + 1));
     },
     subscribe(listener) {
@@ -209,6 +219,7 @@ export function createRedisStore(options: RedisStoreOptions): Store {
       clearInterval(checks);
       listeners.clear();
       health.close();
+      history.close();
       await Promise.all([link.close(), subscription?.close()]);
     },
   };

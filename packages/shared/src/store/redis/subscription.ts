@@ -9,6 +9,8 @@ import { createLink } from './link.ts';
 export interface SubscriptionOptions {
   readonly commands: Client;
   readonly channel: string;
+  /** Counts what befalls this connection. */
+  readonly watch: (client: Redis) => void;
   readonly random: () => number;
   readonly explain: (error: unknown) => string;
   /** `null`: subscribed (again), something may have been missed. */
@@ -31,6 +33,7 @@ export function openSubscription(options: SubscriptionOptions): Subscription | n
 
 function subscribeOver(client: Redis, options: SubscriptionOptions): Subscription {
   const { channel, random, explain, onEvent, onChange } = options;
+  options.watch(client);
   let subscribed = false;
   const link = createLink(client, {
     random,

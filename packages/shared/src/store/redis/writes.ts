@@ -22,10 +22,10 @@ export function createRedisWrites(
     async noteWrite(network, { upstream, subjects }, ttlMs) {
       const event = JSON.stringify({ type: 'written', network, upstream, subjects } satisfies StoreEvent);
       const text = JSON.stringify({ upstream, subjects });
-      await run('note', noteWrite, [keyOf(network)], [text, ttlMs, RECENT_WRITES_MAX, channel, event]);
+      await run('note_write', noteWrite, [keyOf(network)], [text, ttlMs, RECENT_WRITES_MAX, channel, event]);
     },
     async readWrites(network) {
-      const texts = await run('writes', readWrites, [keyOf(network)], []);
+      const texts = await run('read_writes', readWrites, [keyOf(network)], []);
       return Array.isArray(texts) ? texts.map(String) : [];
     },
   };
