@@ -15,7 +15,7 @@ import type {
 } from '@rpc-balancer/shared';
 import { createBudgets } from './budgets.ts';
 import { createLoads, type Loads } from './probes/loads.ts';
-import { jittered, paced } from './probes/pace.ts';
+import { DUE_RATIO, jittered, paced } from './probes/pace.ts';
 import { createProber, type Prober, type Round } from './probes/prober.ts';
 import { PROTOCOLS } from './probes/protocols.ts';
 import { lastRanking, publish } from './publish.ts';
@@ -66,7 +66,7 @@ type Known = Pick<RankInput, 'upstreams' | 'settled'> & { readonly prober: Probe
 /** How long those may take that are not waited for, after those that are. */
 const GRACE_MS = 50;
 
-/** On a fresh start those who are heard first decide nothing alone before, also where probes are more frequent. */
+/** In the first round nobody is judged before who was not heard, and those who were decide nothing alone, also where probes are more frequent. */
 const SETTLE_MIN_MS = 1000;
 
 /** A ranking is published at least so many times in its life, so that two lost publications do not make it stale. */
@@ -79,6 +79,8 @@ export function createCycle(options: CycleOptions): (tenure: Tenure) => Promise<
   const periodMs = Math.min(probe.interval, options.rankingMaxAgeMs / PUBLICATIONS_PER_AGE);
   // A good sample counts while the next probe may still be on its way.
   const freshMs = Math.max(3 * probe.interval, probe.interval + probe.timeout);
+  // By the end of its round, a little early or late.
+  const overdueMs = Math.max(SETTLE_MIN_MS, probe.interval * DUE_RATIO);
   const budgets = createBudgets(options);
   const onSample: CycleOptions['onSample'] = (upstream, sample, durationMs) => {
     if (sample.failure === 'throttled') budgets.throttled(upstream);
@@ -104,7 +106,7 @@ export function createCycle(options: CycleOptions): (tenure: Tenure) => Promise<
       freshSince,
       lookMs: probe.interval,
     });
-    const reached = reachedOf(draft.upstreams, prober);
+    const reached = reachedOf(draft.upstreams, prober, now() - overdueMs);
     if (reached === 'none' && (await hasHeir())) return 'hand_over';
     if (reached === 'unknown' && !isAlone) return null;
     isAlone = reached !== 'some';
@@ -149,7 +151,8 @@ export function createCycle(options: CycleOptions): (tenure: Tenure) => Promise<
       while (isHeld()) {
         const beganAt = now();
         const endsAt = beganAt + jittered(periodMs, random);
-        const decidesAt = settled ? endsAt : Math.max(endsAt, beganAt + SETTLE_MIN_MS);
+        const isKnown = settled && prober.windows.size > 0;
+        const decidesAt = isKnown ? endsAt : Math.max(endsAt, beganAt + SETTLE_MIN_MS);
         void names.refresh(now());
         upstreams = names.upstreams();
         const round = prober.start(upstreams);

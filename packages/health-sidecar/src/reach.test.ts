@@ -9,7 +9,7 @@ type Found = readonly [at: number, failure: ProbeFailure | null];
 interface Given {
   readonly reason: Reason | null;
   readonly found?: readonly Found[];
-  readonly running?: boolean;
+  readonly runningSince?: number;
 }
 
 function windowOf(found: readonly Found[]): SampleWindow {
@@ -25,12 +25,15 @@ function windowOf(found: readonly Found[]): SampleWindow {
   );
 }
 
+const OVERDUE_SINCE = 150;
+
 function reached(...given: readonly Given[]) {
   const upstreams = given.map(({ reason }, at) => ({ id: String(at), reason }));
-  return reachedOf(upstreams, {
+  const probed = {
     windows: new Map(given.map(({ found = [] }, at) => [String(at), windowOf(found)])),
-    isRunning: (id) => given[Number(id)]?.running === true,
-  });
+    runningSince: (id: string) => given[Number(id)]?.runningSince ?? null,
+  };
+  return reachedOf(upstreams, probed, OVERDUE_SINCE);
 }
 
 const well: Given = { reason: null, found: [[100, null]] };
@@ -45,6 +48,9 @@ test.each<[string, readonly Given[], ReturnType<typeof reached>]>([
   ['one refuses us', [dead, { reason: 'unauthorized', found: [[100, 'unauthorized']] }], 'some'],
   ['nobody was heard yet', [{ reason: 'unprobed' }], 'unknown'],
   ['one is dead and the other was not heard yet', [dead, { reason: 'unprobed' }], 'unknown'],
+  ['one is dead and the other is being asked', [dead, { reason: 'unprobed', runningSince: 151 }], 'unknown'],
+  ['one is dead and the other hangs', [dead, { reason: 'unprobed', runningSince: 150 }], 'none'],
+  ['the only one hangs', [{ reason: 'unprobed', runningSince: 150 }], 'unknown'],
 ])('whether any upstream is reached when %s', (_, given, expected) => {
   expect(reached(...given)).toBe(expected);
 });
@@ -57,7 +63,7 @@ const turned = (at: number): Given => ({
     [at + 500, 'unreachable'],
   ],
 });
-const asked = { ...well, running: true };
+const asked = { ...well, runningSince: OVERDUE_SINCE + 1 };
 
 test('a failure says nothing while the others that answered before it are being asked', () => {
   expect(reached(turned(200), asked)).toBe('unknown');
@@ -71,4 +77,12 @@ test('a failure counts once another upstream has answered since it began, howeve
 
 test('a failure counts when nobody else is being asked', () => {
   expect(reached(turned(200), well)).toBe('some');
+});
+
+test('who hangs is waited for no more when nobody has answered since a failure began', () => {
+  const hangs = { ...well, runningSince: OVERDUE_SINCE };
+  expect(reached(turned(200), hangs)).toBe('none');
+  expect(reached(turned(200), hangs, asked)).toBe('unknown');
+  expect(reached(turned(200), { ...hangs, found: [[300, null]] })).toBe('some');
+  expect(reached(well, hangs)).toBe('some');
 });

@@ -5,8 +5,8 @@ import type { PastSample, SampleWindow } from './samples.ts';
 
 export interface Probed {
   readonly windows: ReadonlyMap<string, SampleWindow>;
-  /** Whether a probe of this upstream goes on. */
-  isRunning(id: string): boolean;
+  /** When the probe of this upstream began that goes on; null: none does. */
+  runningSince(id: string): number | null;
 }
 
 /**
@@ -19,20 +19,27 @@ const UNREACHED: ReadonlySet<Reason | null> = new Set<Reason>([
   'probe_failed',
 ]);
 
-/** `unknown`: the word of another upstream is still to come, without which no failure says anything. */
+/**
+ * `unknown`: the word of another upstream is still to come, without which no failure says anything.
+ * @param overdueSince the word of a probe that began before is not waited for: it may be held up by what made the others fail
+ */
 export function reachedOf(
   upstreams: readonly Pick<RankedUpstream, 'id' | 'reason'>[],
-  { windows, isRunning }: Probed,
+  { windows, runningSince }: Probed,
+  overdueSince: number,
 ): 'some' | 'none' | 'unknown' {
   const enabled = upstreams.filter(({ reason }) => reason !== 'disabled');
   const unreached = enabled.filter(({ reason }) => UNREACHED.has(reason));
   const others = enabled.filter(({ reason }) => !UNREACHED.has(reason));
-  if (unreached.length === 0 && others.some(({ reason }) => reason !== 'unprobed')) return 'some';
-  if (others.length === 0) return enabled.length === 0 ? 'some' : 'none';
-  if (others.every(({ reason }) => reason === 'unprobed')) return 'unknown';
+  const isHeard = others.some(({ reason }) => reason !== 'unprobed');
+  if (unreached.length === 0) return isHeard || enabled.length === 0 ? 'some' : 'unknown';
+  if (others.length === 0) return 'none';
   const failingSince = Math.max(...unreached.map(({ id }) => failureBegan(windows.get(id)?.samples ?? [])));
   const answeredAt = Math.max(...others.map(({ id }) => lastAnswer(windows.get(id)?.samples ?? [])));
-  return answeredAt < failingSince && others.some(({ id }) => isRunning(id)) ? 'unknown' : 'some';
+  if (isHeard && answeredAt >= failingSince) return 'some';
+  const asked = others.flatMap(({ id }) => runningSince(id) ?? []);
+  if (asked.length === 0) return isHeard ? 'some' : 'unknown';
+  return asked.every((since) => since <= overdueSince) ? 'none' : 'unknown';
 }
 
 /** When the first of the failures came that stand since the last answer. */

@@ -54,6 +54,25 @@ describe('an upstream', () => {
     expect(good.hits('eth_chainId')).toBeGreaterThanOrEqual(5);
   });
 
+  test.each([{ wasWell: false }, { wasWell: true }])(
+    'that hangs does not keep back for long that the only other is dead: both were well before: $wasWell',
+    async ({ wasWell }) => {
+      const nodes = await startNodes({ mode: wasWell ? 'ok' : 'hang' }, {});
+      const [hung, mortal] = nodes;
+      if (!hung || !mortal) throw new TypeError('two nodes were started');
+      if (!wasWell) await mortal.kill();
+      const probe = { interval: 100, timeout: 60_000, attempts: 1 };
+      const { ranked } = stage({ config: configOf({ main: network(nodes, { probe }) }) });
+      if (wasWell) {
+        await ranked('both to be well', (all) => says('a', null)(all) && says('b', null)(all));
+        hung.mode = 'hang';
+        await mortal.kill();
+      }
+      const ranking = await ranked('the dead one', says('b', 'unreachable'));
+      expect(reasonsIn(ranking).a).toBe(wasWell ? null : 'unprobed');
+    },
+  );
+
   test('that lies and answers first is not believed before the other had its time', async () => {
     const [liar, honest] = await startNodes({ mode: 'lie' }, { mode: 'late', lateMs: 400 });
     if (!liar || !honest) throw new TypeError('two nodes were started');

@@ -143,6 +143,20 @@ test('a sidecar that reaches no upstream lets another publish instead of saying 
   expect(blind.rankings.some(says('a', 'unreachable'))).toBe(false);
 });
 
+test('a sidecar that reaches no upstream while another hangs lets another publish instead of saying so', async () => {
+  const [node, hung] = await startNodes({}, { mode: 'hang' });
+  if (!node || !hung) throw new TypeError('two nodes were started');
+  const store = createMemoryStore(monotonicNow);
+  const nowhere = { url: `http://127.0.0.1:${await freePort()}` };
+  const probe = { interval: 100, timeout: 60_000, attempts: 1 };
+  const blinded = network([nowhere, hung], { probe });
+  const blind = stage({ config: configOf({ main: blinded }), store, instance: 'blind' });
+  const seeing = stage({ config: configOf({ main: network([node, node]) }), store, instance: 'seeing' });
+  await seeing.ranked('five rankings', ({ seq }) => seq > 4);
+  expect(new Set(seeing.rankings.map(({ publisher }) => publisher))).toEqual(new Set(['seeing']));
+  expect(blind.rankings.some(says('a', 'unreachable'))).toBe(false);
+});
+
 test('a sidecar that has left its lease to another does not take it back at once', async () => {
   const ttlMs = 2000;
   const store = createMemoryStore(monotonicNow);

@@ -44,8 +44,8 @@ export interface Round {
 
 export interface Prober {
   readonly windows: ReadonlyMap<string, SampleWindow>;
-  /** Whether a probe of this upstream goes on. */
-  isRunning(id: string): boolean;
+  /** When the probe of this upstream began that goes on; null: none does. */
+  runningSince(id: string): number | null;
   /**
    * Probes those of the upstreams that are due, and forgets all others. One whose last probe still goes on is left
    * alone: it is not started twice.
@@ -131,7 +131,7 @@ export function createProber(options: ProberOptions): Prober {
 
   return {
     windows,
-    isRunning: (id) => running.has(id),
+    runningSince: (id) => (running.has(id) ? (lastStartedAt.get(id) ?? null) : null),
     start(upstreams) {
       const ids = new Set(upstreams.map(({ id }) => id));
       for (const id of lastStartedAt.keys()) if (!ids.has(id)) forget(id);
