@@ -1,7 +1,9 @@
 import {
+  BalancerError,
   createMemoryStore,
   decodeAttendance,
   encodeAttendance,
+  type Store,
   type Attendance as Told,
 } from '@rpc-balancer/shared';
 import { expect, onTestFinished, test } from 'vitest';
@@ -13,20 +15,22 @@ import { attend } from './attendance.ts';
 const LIFE_MS = 300;
 const SHUN_MS = 60_000;
 
-function startBench() {
+function startBench(given: Partial<Store> = {}) {
   const clock = createClock();
-  const store = createMemoryStore(clock.now);
+  const store: Store = { ...createMemoryStore(clock.now), ...given };
+  const errors: string[] = [];
   const silent = () => {};
   const counts: number[] = [];
   const attendance = attend({
     ...{ store, instance: 'anna', lifeMs: LIFE_MS, now: clock.now, random: createRandom(1) },
-    log: { debug: silent, info: silent, warn: silent, error: silent },
+    log: { debug: silent, info: silent, warn: silent, error: (_, message) => void errors.push(message) },
+    redact: (text) => text,
     onCount: (count) => counts.push(count),
   });
   onTestFinished(() => attendance.stop());
   const tell = (told: Told) => store.attend('bert', encodeAttendance(told), 10 * SHUN_MS);
   return {
-    ...{ attendance, clock, counts, tell },
+    ...{ attendance, clock, counts, errors, tell },
     /** What another sidecar hears. */
     async heard(expected: Told): Promise<void> {
       const hears = async () => {
@@ -80,4 +84,20 @@ test('a sidecar gives away what others lack, and finds the one who should have a
   await waitFor(() => given[0] === 'side to bert', { what: 'a lease to be given' });
   expect(main?.heir()).toBe('bert');
   expect(counts.at(-1)).toBe(2);
+});
+
+test('a store that is out of reach is not told by each beat, and a mistake of ours is', async () => {
+  const failure = { now: new BalancerError('RPCB_STORE') as Error };
+  let asked = 0;
+  const { attendance, errors } = startBench({
+    attend() {
+      asked++;
+      return Promise.reject(failure.now);
+    },
+  });
+  await waitFor(() => asked > 2, { what: 'some beats' });
+  expect(errors).toEqual([]);
+  failure.now = new TypeError('ours');
+  await waitFor(() => errors.length > 0, { what: 'the mistake to be told' });
+  await attendance.stop();
 });

@@ -1,6 +1,7 @@
 // Decides: how a sidecar shows the others that it lives and what it holds, and when it gives leases away for balance.
 // Must not know: how a lease is won, kept or given back.
 import { decodeAttendance, encodeAttendance, type Log, type Store } from '@rpc-balancer/shared';
+import { logFailure } from './failure.ts';
 import { rest } from './runtime.ts';
 import { heirAmong, oneMore, type Seat, type Standing, spread } from './spread.ts';
 
@@ -12,6 +13,7 @@ export interface AttendanceOptions {
   readonly now: () => number;
   readonly random: () => number;
   readonly log: Log;
+  readonly redact: (text: string) => string;
   /** Told how many sidecars live, this one included. */
   readonly onCount: (count: number) => void;
 }
@@ -86,8 +88,8 @@ export function attend(options: AttendanceOptions): Attendance {
         return one === null ? [] : [{ instance: name, held: one.held, takes: new Set(one.takes) }];
       });
       onCount(others.length + 1);
-    } catch {
-      log.debug({}, 'the other sidecars cannot be told or heard');
+    } catch (error) {
+      logFailure(error, options);
     }
   }
 

@@ -9,6 +9,7 @@ import {
   type Store,
   Usage,
 } from '@rpc-balancer/shared';
+import { logFailure } from './failure.ts';
 import type { Fetcher } from './runtime.ts';
 
 export interface BudgetsOptions {
@@ -17,6 +18,7 @@ export interface BudgetsOptions {
   readonly fetcherOf: (upstream: LocatedUpstream) => Promise<Fetcher>;
   readonly now: () => number;
   readonly log: Log;
+  readonly redact: (text: string) => string;
 }
 
 export interface Budgets {
@@ -32,7 +34,8 @@ export interface Budgets {
   idle(): Promise<void>;
 }
 
-export function createBudgets({ network, store, fetcherOf, now, log }: BudgetsOptions): Budgets {
+export function createBudgets(options: BudgetsOptions): Budgets {
+  const { network, store, fetcherOf, now } = options;
   const own = new Map<string, Usage>();
   let told: readonly ReadonlyMap<string, Budget>[] | null = null;
   let running: Promise<void> | null = null;
@@ -49,7 +52,7 @@ export function createBudgets({ network, store, fetcherOf, now, log }: BudgetsOp
       told = texts.map((text) => new Map(Object.entries(decodeUsage(text) ?? {})));
     } catch (error) {
       told = null;
-      log.debug({ network, problem: String(error) }, 'what the gateways use could not be read');
+      logFailure(error, options, { network });
     }
     running = null;
   }

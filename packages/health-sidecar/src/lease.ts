@@ -1,7 +1,8 @@
 // Decides: when this process holds the lease of one network, by the store's word and by its own clock.
 // Must not know: what is done under the lease.
-import { BalancerError, type Lease, type Log, type Store } from '@rpc-balancer/shared';
-import { errorText, rest } from './runtime.ts';
+import type { Lease, Log, Store } from '@rpc-balancer/shared';
+import { logFailure } from './failure.ts';
+import { rest } from './runtime.ts';
 import type { Seat } from './spread.ts';
 
 /** How the work under a lease ended; `hand_over`: the heir that was found may see more than we do. */
@@ -52,7 +53,7 @@ const RELEASE_MS = 500;
 
 /** Competes for the lease of one network until stopped. */
 export function keepLease(options: LeaseOptions): LeaseKeeper {
-  const { network, holder, ttlMs, store, now, random, log, redact, onChange } = options;
+  const { network, holder, ttlMs, store, now, random, log, onChange } = options;
   const stopping = new AbortController();
   let waking = new AbortController();
   let give: (heir: string) => void = () => {};
@@ -89,7 +90,7 @@ export function keepLease(options: LeaseOptions): LeaseKeeper {
     try {
       return await store.acquire(network, holder, ttlMs);
     } catch (error) {
-      logUnlessStore(error);
+      logFailed(error);
       return null;
     }
   }
@@ -115,7 +116,7 @@ export function keepLease(options: LeaseOptions): LeaseKeeper {
       return found !== null;
     };
     const end = await options.work({ lease, isHeld, signal, hasHeir }).catch((error): WorkEnd => {
-      logUnlessStore(error);
+      logFailed(error);
       return 'over';
     });
     give = () => {};
@@ -155,20 +156,18 @@ export function keepLease(options: LeaseOptions): LeaseKeeper {
     try {
       return await store.renew(lease, ttlMs);
     } catch (error) {
-      logUnlessStore(error);
+      logFailed(error);
       return undefined;
     }
   }
 
   /** Harmless when it is lost already: the store compares the owner and the epoch. */
   async function release(lease: Lease, heir: string | null): Promise<void> {
-    await store.release(lease, heir).catch(logUnlessStore);
+    await store.release(lease, heir).catch(logFailed);
   }
 
-  function logUnlessStore(error: unknown): void {
-    const expected = error instanceof BalancerError && error.code === 'RPCB_STORE';
-    if (expected) log.debug({ network }, 'the store is out of reach');
-    else log.error({ network, problem: redact(errorText(error)) }, 'a mistake of ours; trying again');
+  function logFailed(error: unknown): void {
+    logFailure(error, options, { network });
   }
 
   return {

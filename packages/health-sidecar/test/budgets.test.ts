@@ -1,7 +1,14 @@
 // Decides: whether what gateways use and nodes say of limits comes together in the ranking, over the memory store.
-import { createMemoryStore, encodeUsage, type Ranking, type Store } from '@rpc-balancer/shared';
+import {
+  BalancerError,
+  createMemoryStore,
+  encodeUsage,
+  type Ranking,
+  type Store,
+} from '@rpc-balancer/shared';
 import { expect, test } from 'vitest';
 import type { FakeNode } from '../../../test/kit/fake-node.ts';
+import { waitFor } from '../../../test/kit/wait.ts';
 import { monotonicNow } from '../src/runtime.ts';
 import { configOf, network, reasonsIn, stage, startNodes } from './stage.ts';
 
@@ -70,18 +77,23 @@ test('what a node says of its limit to a probe, and a probe that it refuses for 
 });
 
 test('while nothing can be heard of the gateways, what is used is unknown, and ranking goes on', async () => {
-  const heard = { fails: true };
-  const { ranked } = await start(undefined, {
+  const away = new BalancerError('RPCB_STORE');
+  const heard: { fails: Error | null } = { fails: away };
+  const { ranked, logged } = await start(undefined, {
     readUsages: async () => {
-      if (heard.fails) throw new Error('out of reach');
+      if (heard.fails) throw heard.fails;
       return ['none of ours'];
     },
   });
   const ranking = await ranked('three rankings', ({ seq }) => seq === 2);
   expect(reasonsIn(ranking)).toEqual({ a: null, b: null });
   expect(budgetOf(ranking)).toBeNull();
-  heard.fails = false;
+  heard.fails = null;
   await ranked('the own probes', (one) => (budgetOf(one)?.attempts ?? 0) > 0);
-  heard.fails = true;
+  heard.fails = away;
   await ranked('that it is unknown again', (one) => budgetOf(one) === null);
+  const isMistake = (line: string) => line.startsWith('a mistake of ours');
+  expect(logged.some(isMistake)).toBe(false);
+  heard.fails = new TypeError('ours');
+  await waitFor(() => logged.some(isMistake), { what: 'the mistake to be told' });
 });

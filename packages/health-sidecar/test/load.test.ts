@@ -165,6 +165,27 @@ test.each([
   expect(lentCount).toBe(isLent ? 1 : 0);
 });
 
+test('what is read of an upstream that is gone meanwhile is forgotten', async () => {
+  const page = await startPage();
+  const load = { url: page.url, metric: 'node_load1' };
+  const config = configOf({ main: { upstreams: [{ id: 'a', url: page.url, load }] } });
+  const [upstream] = config.networks.main?.upstreams ?? [];
+  if (!upstream) throw new TypeError('it was given in the line above');
+  const told: string[] = [];
+  const fetcher = await createFetcher();
+  onTestFinished(() => fetcher.close());
+  const loads = createLoads({
+    ...{ intervalMs: 1000, signal: new AbortController().signal, now: monotonicNow, redact: (text) => text },
+    fetcherOf: async () => fetcher,
+    onLoad: (id) => void told.push(id),
+  });
+  loads.start([{ ...upstream, voter: 'a', addresses: [] }]);
+  loads.start([]);
+  await loads.idle();
+  expect(page.requests).toHaveLength(1);
+  expect([told, [...loads.since(0)]]).toEqual([[], []]);
+});
+
 test('no load is read of an upstream that is disabled', async () => {
   const [page, other] = [await startPage(), await startPage()];
   const nodes = await startNodes({}, {});
