@@ -179,6 +179,22 @@ export async function sidecarNetwork(
   return status.networks.find((one: { network: string }) => one.network === network);
 }
 
+/** When each upstream last told the first sidecar of a head by itself, once all have, later than before where that is given. */
+export async function toldHeads(
+  { sidecars: [sidecar] }: Cluster,
+  network: string,
+  before: readonly number[] = [],
+): Promise<number[]> {
+  const look = async (): Promise<number[] | false> => {
+    if (!sidecar) throw new Error('there is no sidecar');
+    const { networks } = await sidecar.status();
+    const { upstreams } = networks.find((one: { network: string }) => one.network === network);
+    const times = upstreams.map(({ pushedAt }: { pushedAt: number | null }) => pushedAt ?? 0);
+    return times.length > 0 && times.every((at: number, index: number) => at > (before[index] ?? 0)) && times;
+  };
+  return waitFor(look, { what: `heads of every upstream of ${network}`, timeoutMs: WAIT_MS, everyMs: 25 });
+}
+
 function summaryOf({ ranking, head, upstreams }: NetworkStatus): string {
   const each = upstreams.map(
     ({ id, reason, head: own, fails }) => `${id}: ${reason} at ${own}, ${fails} fails`,

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Chain, goCommand, startCometbft } from '../kit/cometbft.ts';
 import { waitFor } from '../kit/wait.ts';
-import { agreed, PATIENT_PROBE, startTrio, type Trio } from './cluster.ts';
+import { agreed, PATIENT_PROBE, startTrio, type Trio, toldHeads } from './cluster.ts';
 import { post, upstreamsOf } from './upstreams.ts';
 
 const MAX_LAG_BLOCKS = 3;
@@ -21,7 +21,11 @@ describe.skipIf(goCommand === null)('four real CometBFT validators', () => {
     chain = await startCometbft(goCommand);
     const upstreams = upstreamsOf(chain.validators);
     const settings = { maxLagBlocks: MAX_LAG_BLOCKS, probe: PATIENT_PROBE };
-    const networks = { comet: { protocol: 'cometbft', ...settings, upstreams } } as const;
+    const networks = {
+      comet: { protocol: 'cometbft', ...settings, upstreams },
+      // Probed once: later heads can only have been told.
+      told: { protocol: 'cometbft', ...settings, probe: { interval: '1h' }, upstreams },
+    } as const;
     trio = await startTrio(networks, { gateways: 1, sidecars: ['node'] });
   }, 900_000);
 
@@ -37,6 +41,15 @@ describe.skipIf(goCommand === null)('four real CometBFT validators', () => {
     expect(status, text).toBe(200);
     return Number(JSON.parse(text).result.sync_info.latest_block_height);
   }
+
+  test('tell of their blocks by themselves, which are in the snapshot without a probe', async () => {
+    const before = await toldHeads(trio, 'told');
+    const height = Math.max(...(await Promise.all(chain.validators.map((one) => one.height()))));
+    await toldHeads(trio, 'told', before);
+    await agreed('a later head to be known', async () => {
+      for (const { head } of await trio.networks('told')) expect(head).toBeGreaterThan(height);
+    });
+  });
 
   test('go on when one of them dies, which is left until it has caught up', async () => {
     for (const id of ['a', 'b', 'c', 'd']) await trio.reason('comet', id, null);

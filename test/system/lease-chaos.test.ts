@@ -5,10 +5,11 @@ import { createRandom } from '../kit/clock.ts';
 import type { Gateway } from '../kit/gateway.ts';
 import type { RedisServer } from '../kit/redis.ts';
 import type { Sidecar } from '../kit/sidecar.ts';
+import type { TcpPath } from '../kit/tcp-path.ts';
 import { waitFor } from '../kit/wait.ts';
 import { wreak } from './chaos.ts';
 import { fakeNode, gateway, isLong, PROBE, redisServer, sidecar } from './programs.ts';
-import { type TcpPath, tcpPath } from './tcp-path.ts';
+import { tcpPath } from './tcp-path.ts';
 import { instanceOf, watchRankings } from './watch.ts';
 
 const NAMES = { prefix: 'rpcb', clusterId: 'default' };

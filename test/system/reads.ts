@@ -64,7 +64,3 @@ export function startReads(gateways: readonly Gateway[], network: string): Reads
     },
   };
 }
-
-export function p99(durations: readonly number[]): number {
-  return durations[Math.floor(0.99 * durations.length)] ?? Number.NaN;
-}

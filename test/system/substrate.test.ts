@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Chopsticks, genesisFile, startChopsticks } from '../kit/chopsticks.ts';
 import { waitFor } from '../kit/wait.ts';
-import { PATIENT_PROBE, startTrio, type Trio } from './cluster.ts';
+import { agreed, PATIENT_PROBE, startTrio, type Trio, toldHeads } from './cluster.ts';
 import { idOf, post, upstreamsOf } from './upstreams.ts';
 
 /** One more than a node may lag. */
@@ -15,7 +15,11 @@ beforeAll(async () => {
   const genesis = await genesisFile();
   nodes = await Promise.all([1, 2, 3].map(() => startChopsticks(genesis)));
   const upstreams = upstreamsOf(nodes);
-  const networks = { hub: { protocol: 'substrate', probe: PATIENT_PROBE, upstreams } } as const;
+  const networks = {
+    hub: { protocol: 'substrate', probe: PATIENT_PROBE, upstreams },
+    // Probed once: later heads can only have been told.
+    told: { protocol: 'substrate', probe: { interval: '1h' }, upstreams },
+  } as const;
   trio = await startTrio(networks, { gateways: 1, sidecars: ['node'] });
 });
 
@@ -54,6 +58,17 @@ test('a Substrate node that makes no blocks lags while the others go on, and is 
 
   await still.mine(MISSED_BLOCKS);
   await trio.reason('hub', 'a', null);
+});
+
+test('a block of which real Substrate nodes tell by themselves is in the snapshot without a probe', async () => {
+  const before = await toldHeads(trio, 'told');
+  await mine(1);
+  await toldHeads(trio, 'told', before);
+  const header = await nodes[0]?.rpc('chain_getHeader');
+  const height = Number((header as { number: string }).number); // A header has its height.
+  await agreed('the head to be known', async () => {
+    for (const { head } of await trio.networks('told')) expect(head).toBe(height);
+  });
 });
 
 test('the status of the sidecar has what a Substrate node says of its runtime', async () => {
