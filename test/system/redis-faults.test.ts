@@ -24,13 +24,17 @@ interface Fault extends Trouble {
   /** What readiness says while the fault lasts: that of each gateway, or that of the sidecar which publishes. */
   readonly ready?: RegExp;
   readonly readyOf?: 'sidecar';
-  /** What the metrics of each gateway say while the fault lasts. */
+  /** What the metrics say meanwhile of each gateway, or of the sidecar which publishes. */
   readonly metrics?: RegExp;
+  readonly metricsOfSidecar?: RegExp;
   /** Whether the lease is lost with it. */
   readonly newEpoch: boolean;
   /** Whether connections are lost with it, which readiness and metrics tell of afterwards. */
   readonly losesConnections: boolean;
 }
+
+/** What is not looked at while the fault lasts. */
+type Later = 'begin' | 'end' | 'newEpoch' | 'losesConnections';
 
 const AWAY = /^rpc_balancer_store_connected 0$/m;
 
@@ -55,6 +59,7 @@ const FAULTS: readonly Fault[] = [
     // Only what makes new data is refused: the lease is kept, and nothing can be published under it.
     readyOf: 'sidecar',
     metrics: /^rpc_balancer_ranking_age_seconds\{network="main"\} [1-9]/m,
+    metricsOfSidecar: /^rpc_balancer_sidecar_store_failures_total\{step="publish"\} [1-9]/m,
     newEpoch: false,
     losesConnections: false,
   },
@@ -118,7 +123,7 @@ async function recovered(staged: Staged, above = 0): Promise<number> {
 /** Until readiness and metrics tell of the fault; nobody stops being ready for it. */
 async function isShown(
   { gateways, sidecars }: Staged,
-  { name, ready, readyOf, metrics }: Pick<Fault, 'name' | 'ready' | 'readyOf' | 'metrics'>,
+  { name, ready, readyOf, metrics, metricsOfSidecar }: Omit<Fault, Later>,
 ): Promise<void> {
   const look = async () => {
     const answers = await Promise.all(
@@ -132,7 +137,11 @@ async function isShown(
     const told = readyOf === 'sidecar' ? telling.length > 0 : telling.length === answers.length;
     if (!told) throw new Error(JSON.stringify(answers));
     const texts = await Promise.all(gateways.map((one) => one.metrics()));
-    return texts.every((text) => metrics === undefined || metrics.test(text));
+    const own = await Promise.all(sidecars.map((one) => one.metrics()));
+    return (
+      texts.every((text) => metrics === undefined || metrics.test(text)) &&
+      (metricsOfSidecar === undefined || own.some((text) => metricsOfSidecar.test(text)))
+    );
   };
   await waitFor(look, { what: `readiness and metrics to tell of ${name}`, ...WAIT });
 }
