@@ -10,7 +10,8 @@ export const ROOMS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['reload'],
     ['watch', 'store', 'discovery', 'health-command'],
     ['wire'],
-    ['config', 'protocols'],
+    ['config'],
+    ['protocols'],
     ['jsonrpc', 'reasons', 'errors', 'redact', 'log', 'limits'],
   ],
   'health-sidecar': [

@@ -82,9 +82,9 @@ describe('the checker of rooms', () => {
       'imports from store, which is not below wire',
     ],
     [
-      'shared/src/config/x.ts',
-      "import type { A } from '../protocols/methods.ts';",
-      'imports from protocols, which is not below config',
+      'shared/src/protocols/x.ts',
+      "import type { A } from '../config/schema.ts';",
+      'imports from config, which is not below protocols',
     ],
     [
       'shared/src/errors.ts',

@@ -17,7 +17,6 @@ export {
 } from './config/network.ts';
 export { parseConfig, validateConfig } from './config/parse.ts';
 export type { Problem } from './config/problems.ts';
-export type { ProtocolName } from './config/protocol.ts';
 export type { RedisConfig } from './config/redis.ts';
 export { type Config, type ConfigInput, RESERVED_NAMES } from './config/schema.ts';
 export { createLiveRedactor, type LiveRedactor, redactConfig, redactorOf } from './config/secrets.ts';
@@ -52,6 +51,7 @@ export {
   traitsOf,
 } from './protocols/methods.ts';
 export { readPath } from './protocols/paths.ts';
+export { hasUris, type ProtocolName } from './protocols/tables.ts';
 export { isRepeatedByNginx, PASSED_VERBS, verbSafety } from './protocols/verbs.ts';
 export { type ChainView, chainView } from './protocols/view.ts';
 export { subjectIn } from './protocols/writes.ts';

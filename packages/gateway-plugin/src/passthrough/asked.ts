@@ -4,6 +4,7 @@ import {
   BalancerError,
   type ChainView,
   chainView,
+  hasUris,
   readPath,
   type Safety,
   verbSafety,
@@ -38,7 +39,7 @@ export interface Line {
 
 /** Whether what is asked with this verb behind the network's name is passed on, and not read as JSON-RPC. */
 export function isPassedThrough({ config: { protocol } }: Network, verb: string): boolean {
-  return protocol === 'http' || (protocol === 'cometbft' && verb === 'GET');
+  return protocol === 'http' || (hasUris(protocol) && verb === 'GET');
 }
 
 /** @throws BalancerError `RPCB_NOT_FOUND` or `RPCB_BAD_PATH` */
@@ -50,7 +51,7 @@ export function readAsked(network: Network, { verb, url, depth }: Line): Asked {
     ...{ verb, path, suffix: mark === -1 ? path : path + suffix.slice(mark) },
     spelled: spellingOf(path),
   };
-  return network.config.protocol === 'cometbft' ? uriCall(network, line) : request(network, line);
+  return hasUris(network.config.protocol) ? uriCall(network, line) : request(network, line);
 }
 
 /** The path as globs see it. */

@@ -1,4 +1,4 @@
-// Decides: which protocol each name in the configuration stands for. A new one adds its file and a line here.
+// Decides: how the upstreams of each protocol are probed. A new one adds its file and a line here, which the compiler asks for.
 // Must not know: how any of them probes.
 import type { ProtocolName } from '@rpc-balancer/shared';
 import { cometbft } from './cometbft.ts';

@@ -1,6 +1,7 @@
 // Decides: the keys of a network and of its upstreams, their defaults and limits.
 // Must not know: how any of them is carried out.
 import { z } from 'zod';
+import { PROTOCOL_NAMES } from '../protocols/tables.ts';
 import { checkCompat, defaultsOf, retryOn } from './compat.ts';
 import {
   duration,
@@ -18,7 +19,7 @@ import {
 } from './fields.ts';
 import { loadSchema } from './load.ts';
 import { checkProbe, completeProbe, probeSchema } from './probe.ts';
-import { checkIdentity, defaultLagBlocks, PROTOCOLS, plainIdentity } from './protocol.ts';
+import { checkIdentity, defaultLagBlocks, plainIdentity } from './protocol.ts';
 import { checkSockets } from './sockets.ts';
 
 /** Order of preference: the next tier is used only when no upstream of the one before is eligible. */
@@ -94,7 +95,7 @@ const upstreamSchema = section({
 
 const fields = section({
   protocol: z
-    .enum(PROTOCOLS, { error: (issue) => `expected ${PROTOCOLS.join(', ')}${got(issue.input)}` })
+    .enum(PROTOCOL_NAMES, { error: (issue) => `expected ${PROTOCOL_NAMES.join(', ')}${got(issue.input)}` })
     .default('evm'),
   /** What every upstream must say of itself; its form is the protocol's. Absent: the majority's. */
   identity: z.union([z.string(), z.number()]).transform(String).optional(),

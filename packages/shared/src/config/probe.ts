@@ -1,8 +1,8 @@
 // Decides: the keys of a network's probes, their defaults and limits, and which of them go with which protocol.
 // Must not know: how a probe is made.
 import { z } from 'zod';
+import type { ProtocolName } from '../protocols/tables.ts';
 import { duration, got, jsonPointer, offOr, section, whole } from './fields.ts';
-import type { ProtocolName } from './protocol.ts';
 
 const STATUS_MIN = 100;
 const STATUS_MAX = 599;

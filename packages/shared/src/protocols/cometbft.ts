@@ -10,6 +10,14 @@ const FOR_HEIGHT: Method = { ...AT_HEIGHT, lead: 1 };
 
 export const COMETBFT: ProtocolTable = {
   name: 'cometbft',
+  maxLagBlocks: 3, // Some 18 s of Cosmos; a validator votes on each block, so honest nodes are close together.
+  identity: {
+    // MaxChainIDLen of CometBFT.
+    pattern: /^[\x21-\x7e]{1,50}$/,
+    expected: 'a chain id of at most 50 visible characters, such as "cosmoshub-4"',
+    foldsCase: false,
+  },
+  hasUris: true,
   heights: 'decimal',
   adminPrefixes: ['unsafe_', 'dial_'],
   methods: {

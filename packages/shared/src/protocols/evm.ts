@@ -5,6 +5,13 @@ import { type ProtocolTable, REPLAY, RUN, SCAN } from './table.ts';
 
 export const EVM: ProtocolTable = {
   name: 'evm',
+  maxLagBlocks: 5, // A minute of Ethereum.
+  identity: {
+    pattern: /^(0|[1-9]\d{0,77})$/,
+    expected: 'a chain id in decimal, such as "1"',
+    foldsCase: false,
+  },
+  hasUris: false,
   heights: 'hex',
   adminPrefixes: ['admin_', 'personal_', 'miner_', 'engine_', 'testing_', 'evm_', 'anvil_', 'hardhat_'],
   methods: {

@@ -1,15 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import { createGlobTable, createSafetyOf, type MethodTraits, type Safety, traitsOf } from './methods.ts';
 import type { Effect, Method, ProtocolTable } from './table.ts';
-import { TABLES } from './tables.ts';
+import { PROTOCOL_NAMES, PROTOCOLS, type ProtocolName, TABLES } from './tables.ts';
 
 const safetyOf = createSafetyOf({ reads: [], writes: [] });
 
-const NAMES = {
+const NAMES: Readonly<Record<ProtocolName, RegExp>> = {
   evm: /^[a-z][A-Za-z0-9]*_[A-Za-z0-9]+(?:_v\d|_unsubscribe)?$/,
   substrate: /^(?:[a-z][A-Za-z0-9]*(?:_(?:v1|unstable|state|sessionKeys))*_[A-Za-z0-9_]+)$/,
   cometbft: /^[a-z]+(?:_[a-z]+)*$/,
-} as const;
+  http: /(?!)/,
+};
 
 function rowsOf(table: ProtocolTable): readonly [name: string, effect: string, method: Method][] {
   return Object.entries(table.methods).flatMap(([effect, methods]) =>
@@ -20,6 +21,10 @@ function rowsOf(table: ProtocolTable): readonly [name: string, effect: string, m
 const ROWS = TABLES.flatMap(rowsOf);
 const namesOf = (effect: Effect) => ROWS.filter(([, own]) => own === effect).map(([name]) => name);
 
+test('each protocol is called as its table says', () => {
+  expect(TABLES.map(({ name }) => name)).toEqual(PROTOCOL_NAMES);
+});
+
 describe('the tables of methods', () => {
   test('give every method exactly one protocol and one effect', () => {
     const names = ROWS.map(([name]) => name);
@@ -28,11 +33,11 @@ describe('the tables of methods', () => {
 
   test('lose no method unnoticed', () => {
     const counts = TABLES.map((table) => [table.name, rowsOf(table).length]);
-    expect(Object.fromEntries(counts)).toEqual({ evm: 381, substrate: 193, cometbft: 34 });
+    expect(Object.fromEntries(counts)).toEqual({ evm: 381, substrate: 193, cometbft: 34, http: 0 });
   });
 
-  test.each(TABLES)('of $name spell names as its nodes do', (table) => {
-    for (const [name] of rowsOf(table)) expect(name).toMatch(NAMES[table.name]);
+  test.each(PROTOCOL_NAMES)('of %s spell names as its nodes do', (protocol) => {
+    for (const [name] of rowsOf(PROTOCOLS[protocol])) expect(name).toMatch(NAMES[protocol]);
   });
 
   test('call nothing a read that sends, signs, submits, subscribes or sets', () => {

@@ -5,6 +5,13 @@ import { type ProtocolTable, REPLAY, RUN, SCAN } from './table.ts';
 
 export const SUBSTRATE: ProtocolTable = {
   name: 'substrate',
+  maxLagBlocks: 3, // 18 s of Polkadot.
+  identity: {
+    pattern: /^0x[0-9a-fA-F]{64}$/,
+    expected: 'the genesis hash, "0x" and 64 hexadecimal digits',
+    foldsCase: true,
+  },
+  hasUris: false,
   heights: 'hex',
   adminPrefixes: ['sudo_', 'dev_'],
   methods: {

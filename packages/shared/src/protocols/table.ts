@@ -42,11 +42,26 @@ export const SCAN = 10;
 /** Replays whole blocks, or walks the whole state. */
 export const REPLAY = 50;
 
+/** Everything of a protocol that is known without asking a node. */
 export interface ProtocolTable {
-  readonly name: 'evm' | 'substrate' | 'cometbft';
+  /** What the configuration calls it. */
+  readonly name: string;
+  /** Unless configured, with the reason beside it: what gossip takes there at most. */
+  readonly maxLagBlocks: number;
+  readonly identity: IdentityForm | null;
+  /** Whether methods are called as `GET /method`, too. */
+  readonly hasUris: boolean;
   /** How a text spells a height: 0x1f4, or 500 (where 0 stands for the latest). */
   readonly heights: 'hex' | 'decimal';
   /** Methods that begin so are for operators even when they are listed nowhere. */
   readonly adminPrefixes: readonly string[];
   readonly methods: Readonly<Record<Effect, Readonly<Record<string, Method>>>>;
+}
+
+/** How an upstream says which network it is of; null where nothing that it answers does. */
+export interface IdentityForm {
+  readonly pattern: RegExp;
+  readonly expected: string;
+  /** Whether it is compared in lower case. */
+  readonly foldsCase: boolean;
 }

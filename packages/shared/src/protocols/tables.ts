@@ -2,11 +2,23 @@
 // Must not know: what a method's traits are used for.
 import { COMETBFT } from './cometbft.ts';
 import { EVM } from './evm.ts';
+import { HTTP } from './http.ts';
 import { SUBSTRATE } from './substrate.ts';
 import type { Effect, Method, ProtocolTable } from './table.ts';
 
+/** By their names in the configuration. A new one adds its file and a line here. */
+export const PROTOCOLS = { evm: EVM, substrate: SUBSTRATE, cometbft: COMETBFT, http: HTTP };
+export type ProtocolName = keyof typeof PROTOCOLS;
+/** Object.keys widens to string[]. */
+export const PROTOCOL_NAMES = Object.keys(PROTOCOLS) as ProtocolName[];
+
 /** All apply in each network: a Substrate node may speak Ethereum too. No name stands in two of them. */
-export const TABLES: readonly ProtocolTable[] = [EVM, SUBSTRATE, COMETBFT];
+export const TABLES: readonly ProtocolTable[] = Object.values(PROTOCOLS);
+
+/** Whether a method of such a network is called as `GET /method`, too. */
+export function hasUris(protocol: ProtocolName): boolean {
+  return PROTOCOLS[protocol].hasUris;
+}
 
 export interface KnownMethod extends Method {
   readonly table: ProtocolTable;
