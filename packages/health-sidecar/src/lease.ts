@@ -54,6 +54,8 @@ const RELEASE_MS = 500;
 /** Competes for the lease of one network until stopped. */
 export function keepLease(options: LeaseOptions): LeaseKeeper {
   const { network, holder, ttlMs, store, now, random, log, onChange } = options;
+  /** Nobody else's: the store gives it again to who has it, because the answer that gave it may have been lost. */
+  const owner = `${holder}/${Math.floor(random() * 2 ** 52).toString(36)}`;
   const stopping = new AbortController();
   let waking = new AbortController();
   let give: (heir: string) => void = () => {};
@@ -81,6 +83,7 @@ export function keepLease(options: LeaseOptions): LeaseKeeper {
       // Spread, so that competitors do not ask in step; and never in a tight loop when a lease is lost as soon as won.
       else if (lease === null || now() - askedAt < ttlMs * RENEW_RATIO) {
         const waitMs = ttlMs * RENEW_RATIO * (0.75 + random() / 2);
+        if (lease !== null) await rest(HEAD_START_MS, stopping.signal); // What wakes us may be our own release.
         await rest(waitMs, AbortSignal.any([stopping.signal, waking.signal]));
       }
     }
@@ -88,7 +91,7 @@ export function keepLease(options: LeaseOptions): LeaseKeeper {
 
   async function acquire(): Promise<Lease | null> {
     try {
-      return await store.acquire(network, holder, ttlMs);
+      return await store.acquire(network, owner, ttlMs);
     } catch (error) {
       logFailed(error);
       return null;

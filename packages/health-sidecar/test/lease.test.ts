@@ -34,6 +34,35 @@ test('of three sidecars one probes and publishes, at the rate of one', async () 
   expect(node.hits('eth_chainId')).toBeLessThanOrEqual((first?.rankings.length ?? 0) + tenuresIn(staged));
 });
 
+test('two sidecars of one name do not take each other the lease', async () => {
+  const [node] = await startNodes({});
+  if (!node) throw new TypeError('a node was started');
+  const store = createMemoryStore(monotonicNow);
+  const config = configOf({ main: network([node]) });
+  const staged = [7, 8].map((seed) => stage({ config, store, seed }));
+  await staged[0]?.ranked('twenty rankings', ({ seq }) => seq >= 19);
+  expect(staged.filter(holds)).toHaveLength(1);
+  expect(new Set(staged[0]?.rankings.map(({ epoch }) => epoch)).size).toBe(1);
+});
+
+test('a lease whose answer was lost is asked for again with success', async () => {
+  const [node] = await startNodes({});
+  if (!node) throw new TypeError('a node was started');
+  const store = createMemoryStore(monotonicNow);
+  let lost = 0;
+  const forgetful: Store = {
+    ...store,
+    async acquire(...asked) {
+      const lease = await store.acquire(...asked);
+      if (lost++ > 0) return lease;
+      throw new BalancerError('RPCB_STORE', { detail: 'the answer was lost' });
+    },
+  };
+  // It would end after the test had given up.
+  const config = configOf({ main: network([node]) }, { leaseTtl: 12_000 });
+  await stage({ config, store: forgetful }).ranked('the first ranking');
+});
+
 test('a sidecar that stops hands its lease over within a second, with a higher epoch', async () => {
   const [node] = await startNodes({});
   if (!node) throw new TypeError('a node was started');

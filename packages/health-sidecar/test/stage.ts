@@ -46,6 +46,8 @@ export interface StagedOptions {
   readonly store?: Store;
   readonly resolver?: Resolver;
   readonly instance?: string;
+  /** Of its randomness. */
+  readonly seed?: number;
 }
 
 export interface Staged {
@@ -63,6 +65,7 @@ export function stage({
   store = createMemoryStore(monotonicNow),
   resolver = systemResolver,
   instance = 'one',
+  seed = 7,
 }: StagedOptions): Staged {
   const rankings: Ranking[] = [];
   const logged: string[] = [];
@@ -83,7 +86,7 @@ export function stage({
       resolver,
       instance,
       now: monotonicNow,
-      random: createRandom(7),
+      random: createRandom(seed),
       redact: redactorOf(config),
     },
     log: { debug: write, info: write, warn: write, error: write },

@@ -111,11 +111,21 @@ export function storeConformance(name: string, start: () => Promise<Harness>): v
       return ranking !== null && 'seq' in ranking ? ranking.seq : ranking;
     }
 
-    test('a lease that is held is given to nobody else, nor to its holder again', async () => {
+    test('a lease that is held is given to nobody else, whoever has a similar name', async () => {
       const { anna, bert } = openTwo();
       await take(anna, 'anna');
+      for (const holder of ['bert', 'ann', 'annabel', ''])
+        expect(await bert.acquire('main', holder, LONG_MS)).toBeNull();
+    });
+
+    test('a lease whose holder did not hear of it is given to it again, and the one before is worth nothing', async () => {
+      const { anna, bert } = openTwo();
+      const unheard = await take(anna, 'anna');
+      const lease = await take(anna, 'anna');
+      expect(lease.epoch).toBeGreaterThan(unheard.epoch);
+      expect(await anna.renew(unheard, LONG_MS)).toBe(false);
+      expect(await anna.renew(lease, LONG_MS)).toBe(true);
       expect(await bert.acquire('main', 'bert', LONG_MS)).toBeNull();
-      expect(await anna.acquire('main', 'anna', LONG_MS)).toBeNull();
     });
 
     test('of many who want a lease at once one gets it', async () => {

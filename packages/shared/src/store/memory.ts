@@ -52,7 +52,8 @@ export function createMemoryStore(now: () => number): Store {
     ...createMemorySharing(now, emit),
     async acquire(network, holder, ttlMs) {
       const state = stateOf(network);
-      if (state.lease !== null && state.lease.until > now()) return null;
+      const { lease } = state;
+      if (lease !== null && lease.holder !== holder && lease.until > now()) return null;
       const epoch = Math.max(state.epoch + 1, Math.floor(now()));
       state.epoch = epoch;
       state.lease = { holder, epoch, until: now() + ttlMs };

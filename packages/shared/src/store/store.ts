@@ -107,7 +107,11 @@ export interface Sharing {
  */
 export interface Store extends WriteSharing, Sharing {
   readonly kind: 'memory' | 'redis';
-  /** Takes the lease if nobody holds it; null if somebody does. */
+  /**
+   * Takes the lease if nobody else holds it; null if somebody does. Who holds it gets it again under a new epoch: it asks
+   * because the answer that gave it was lost.
+   * @param holder of this process and task alone; without "|"
+   */
   acquire(network: string, holder: string, ttlMs: number): Promise<Lease | null>;
   /** Prolongs the lease; false when it is lost. */
   renew(lease: Lease, ttlMs: number): Promise<boolean>;
