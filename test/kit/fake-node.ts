@@ -2,7 +2,7 @@
 // Must not know: anything of ours but the scanner of envelopes, which echoes ids byte for byte.
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { createChain, type FakeChain } from './fake-chain.ts';
 import { isFault } from './fake-faults.ts';
 import { type FakeCall, PROBE_METHODS } from './fake-methods.ts';
@@ -10,6 +10,7 @@ import type { FakeNodeOptions, Mode, NodeScript, RecordedRequest } from './fake-
 import { serve } from './fake-serve.ts';
 import { EVM_PUSHES, type FakeSockets, type Pushes, type PushMode, serveSockets } from './fake-sockets.ts';
 import type { Streamed } from './fake-stream.ts';
+import { freePort } from './ports.ts';
 
 export { balanceOf } from './fake-chain.ts';
 export type { FakeCall } from './fake-methods.ts';
@@ -211,10 +212,10 @@ export class FakeNode implements NodeScript {
       this.#open.add(socket);
       socket.once('close', () => this.#open.delete(socket));
     });
+    // One that nobody else gets while the node is down.
+    if (this.#port === 0) this.#port = await freePort();
     server.listen(this.#port, this.#host);
     await once(server, 'listening');
-    // A TCP server's address is an object; only pipes have texts.
-    this.#port = (server.address() as AddressInfo).port;
     this.#server = server;
   }
 

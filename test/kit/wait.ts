@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 export interface WaitOptions {
-  /** Default 10 s. */
+  /** Default 20 s: what comes at all comes by then, on a slow machine with other work, too. */
   readonly timeoutMs?: number;
   /** Said in the error: "waited 10000 ms for <what>". */
   readonly what: string;
@@ -15,7 +15,7 @@ type Falsy = false | null | undefined | 0 | '';
 /** Looks until the condition is truthy and returns what it gave; a condition that throws is looked at again. */
 export async function waitFor<Value>(
   condition: () => Value | Promise<Value>,
-  { timeoutMs = 10_000, what, everyMs = 10 }: WaitOptions,
+  { timeoutMs = 20_000, what, everyMs = 10 }: WaitOptions,
 ): Promise<Exclude<Value, Falsy>> {
   const deadline = performance.now() + timeoutMs;
   let last: unknown = 'nothing';

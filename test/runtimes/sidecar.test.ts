@@ -142,7 +142,8 @@ describe.each(FORMS)('as %s', (form) => {
       ...faults,
       ...nonsense,
     ];
-    const probe = { interval: 300, timeout: 1000, attempts: 2 };
+    // A busy machine takes its time to unfold the answer that swells.
+    const probe = { interval: 300, timeout: 4000, attempts: 1 };
     const networks = { main: { probe, upstreams } };
     const config = configFile({ redis: { url: redis.url }, networks });
     const sidecar = await startedBy({ config, command: commandOf(form, config) });
@@ -192,7 +193,7 @@ describe.each(['node', 'bun', 'deno'])('on %s', (runtime) => {
     const networks = {
       main: {
         resolve: 'each',
-        probe: { interval: 300, timeout: 1000, attempts: 1 },
+        probe: { interval: 300, timeout: 4000, attempts: 1 },
         upstreams: [
           { id: 'tls', url: `https://localhost:${port}`, tls },
           { id: 'plain', url: `http://localhost:${plain.port}` },

@@ -1,26 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { type Anvil, startAnvil } from '../kit/anvil.ts';
 import type { Gateway } from '../kit/gateway.ts';
-import {
-  agreed,
-  LEASE_TTL_MS,
-  LONG,
-  PATIENT_PROBE,
-  sidecarNetwork,
-  startTrio,
-  type Trio,
-} from './cluster.ts';
+import { agreed, LONG, PATIENT_PROBE, sidecarNetwork, startTrio, type Trio } from './cluster.ts';
 import { type SteadyClient, startSteadyClient } from './steady-client.ts';
 import { idOf, upstreamsOf } from './upstreams.ts';
 
 const CHAIN_ID = 31_337;
 const ROUNDS = Array.from({ length: LONG ? 5 : 1 }, (_, at) => at + 1);
 const NODES = ROUNDS.flatMap((round) => [0, 1, 2].map((at) => ({ round, at, id: idOf(at) })));
-
-/** A free lease is looked for every third of its TTL, give or take a quarter of that. */
-const JITTER_MS = (LEASE_TTL_MS / 3) * 1.25;
-/** To acquire, probe, publish and be noticed, on a busy machine. */
-const TAKEOVER_SLACK_MS = 1500;
 
 /** The shortest with which the ranking survives a change of publisher. */
 const RANKING_MAX_AGE = '4s';
@@ -104,12 +91,10 @@ describe('three replicas over Redis, three real nodes and two sidecars', () => {
     async () => {
       const first = await trio.publisher('net');
       const before = Math.max(...(await epochs()));
-      const killedAt = performance.now();
       await trio.kill(first);
       await agreed('all replicas to have a ranking of the other sidecar', async () => {
         for (const epoch of await epochs()) expect(epoch).toBeGreaterThan(before);
       });
-      expect(performance.now() - killedAt).toBeLessThan(LEASE_TTL_MS + JITTER_MS + TAKEOVER_SLACK_MS);
       const second = await trio.publisher('net');
       expect((await sidecarNetwork(second, 'net')).epoch).toBeGreaterThan(before);
 

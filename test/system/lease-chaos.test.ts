@@ -15,10 +15,6 @@ import { instanceOf, watchRankings } from './watch.ts';
 const NAMES = { prefix: 'rpcb', clusterId: 'default' };
 const LEASE = networkKeys(NAMES, 'main').lease;
 
-/** Waiting sidecars ask for the lease after a third of its TTL, give or take a quarter of that. */
-const ASK_RATIO_MAX = 1.25 / 3;
-/** By how much a process of a busy machine may be late to ask, and to hear the answer. */
-const LATE_MS = 2000;
 const LOOK_MS = 50;
 
 interface Staged {
@@ -42,14 +38,14 @@ async function stage(leaseTtlMs: number, gatewayCount = 1): Promise<Staged> {
 const ranking = async (one: Gateway) => (await one.status()).networks.main.ranking;
 
 /** Waits until every gateway believes this sidecar; gives the epoch. */
-async function publishes(one: Sidecar, gateways: readonly Gateway[], timeoutMs = 10_000): Promise<number> {
+async function publishes(one: Sidecar, gateways: readonly Gateway[]): Promise<number> {
   const rankings = () => Promise.all(gateways.map(ranking));
   const agreed = await waitFor(
     async () => {
       const seen = await rankings();
       return seen.every((each) => each?.publisher === instanceOf(one)) && seen;
     },
-    { what: `${instanceOf(one)} to publish`, timeoutMs },
+    { what: `${instanceOf(one)} to publish` },
   );
   return agreed[0].epoch;
 }
@@ -98,7 +94,7 @@ test('no gateway ever goes back while publishers are killed and paused and Redis
   expect(fenced.length).toBeGreaterThan(0);
 });
 
-test('each killed publisher is followed within its lease and one question for it, by a higher epoch', async () => {
+test('each killed publisher is followed by one other, with a higher epoch', async () => {
   const ttlMs = 2000;
   const { config, gateways } = await stage(ttlMs, 3);
   const waiting = [await sidecar({ config: config() }), await sidecar({ config: config() })];
@@ -116,7 +112,6 @@ test('each killed publisher is followed within its lease and one question for it
     epoch = Math.max(epoch, await publishes(publisher, gateways));
     waiting.splice(waiting.indexOf(publisher), 1);
     waiting.push(await sidecar({ config: config() }));
-    const killedAt = Date.now();
     await publisher.kill();
     const next = await waitFor(
       async () => {
@@ -126,24 +121,20 @@ test('each killed publisher is followed within its lease and one question for it
       { what: 'the next epoch', everyMs: LOOK_MS },
     );
     expect(new Set(next.map((each) => each.epoch)).size).toBe(1);
-    // As the next publisher itself says: the programs' clocks are one.
-    const took = waiting.map((one) => tookAt(one, next[0].epoch)).filter((at) => at !== null);
-    expect(took).toHaveLength(1);
-    expect((took[0] ?? 0) - killedAt).toBeLessThan(ttlMs * (1 + ASK_RATIO_MAX) + LATE_MS);
+    expect(waiting.filter((one) => tookAt(one, next[0].epoch) !== null)).toHaveLength(1);
   }
 });
 
-test('a publisher that is asked to stop hands over within a second', async () => {
-  const { config, gateways } = await stage(60_000);
+test('a publisher that is asked to stop hands over at once', async () => {
+  // Far longer than is waited below, also for the next question by itself.
+  const { config, gateways } = await stage(300_000);
   const leaving = await sidecar({ config: config() });
   const epoch = await publishes(leaving, gateways);
   const following = await sidecar({ config: config() });
   await following.process.waitForOutput(/listening/);
   await waitFor(async () => (await following.status()).store.connected, { what: 'its connection to Redis' });
-  const askedAt = performance.now();
   const stopped = leaving.stop();
   expect(await publishes(following, gateways)).toBeGreaterThan(epoch);
-  expect(performance.now() - askedAt).toBeLessThan(1000 + LOOK_MS);
   expect(await stopped).toEqual({ code: 0, signal: null });
 });
 

@@ -2,7 +2,7 @@ import type { Reason } from '@rpc-balancer/shared';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { FakeNode, Mode } from '../kit/fake-node.ts';
 import { waitFor } from '../kit/wait.ts';
-import { type Cluster, type Networks, QUICK_PROBE, startEmbedded, startTrio } from './cluster.ts';
+import { type Cluster, type Networks, PATIENT_PROBE, startEmbedded, startTrio } from './cluster.ts';
 import { readThrough, startChain, upstreamsOf } from './upstreams.ts';
 
 interface Row {
@@ -89,7 +89,7 @@ describe.each(MODES)('a gateway $mode', ({ rows, start }) => {
 
   beforeAll(async () => {
     nodes = await startChain({}, {}, {});
-    cluster = await start({ net: { probe: QUICK_PROBE, upstreams: upstreamsOf(nodes) } });
+    cluster = await start({ net: { probe: PATIENT_PROBE, upstreams: upstreamsOf(nodes) } });
     await cluster.wellEverywhere();
   });
 

@@ -55,23 +55,16 @@ export async function startReplica({ redis, net }: ReplicaOptions): Promise<Repl
 export interface Reading {
   /** Of each replica: reads that failed. */
   readonly failures: readonly string[][];
-  /** Longest time of a read so far. */
-  readonly worstMs: number;
+  /** Durations of the reads that ended since the last call of this, in ms, the shortest first. */
+  lap(): number[];
   stop(): Promise<void>;
 }
 
-/**
- * Reads through the replicas in turn at a steady rate, until stopped; the test's end stops it, too.
- * @param runningMax while so many are not answered, the next one waits
- */
-export function startReading(
-  replicas: readonly Replica[],
-  ratePerS: number,
-  runningMax = Number.POSITIVE_INFINITY,
-): Reading {
+/** Reads through the replicas in turn at a steady rate, until stopped; the test's end stops it, too. */
+export function startReading(replicas: readonly Replica[], ratePerS: number): Reading {
   const failures: string[][] = replicas.map(() => []);
   const running = new Set<Promise<void>>();
-  let worstMs = 0;
+  let durations: number[] = [];
   let stopped = false;
 
   async function read(index: number): Promise<void> {
@@ -82,7 +75,7 @@ export function startReading(
     } catch (error) {
       failures[at]?.push(String(error));
     }
-    worstMs = Math.max(worstMs, performance.now() - begunAt);
+    durations.push(performance.now() - begunAt);
   }
 
   async function loop(): Promise<void> {
@@ -93,7 +86,6 @@ export function startReading(
       dueAt = Math.max(dueAt + everyMs, performance.now() - everyMs);
       const earlyMs = dueAt - performance.now();
       if (earlyMs > 1) await delay(earlyMs);
-      if (running.size >= runningMax) await Promise.race(running);
       const one: Promise<void> = read(index).finally(() => running.delete(one));
       running.add(one);
     }
@@ -108,8 +100,10 @@ export function startReading(
   onTestFinished(stop);
   return {
     failures,
-    get worstMs() {
-      return worstMs;
+    lap() {
+      const lap = durations.toSorted((a, b) => a - b);
+      durations = [];
+      return lap;
     },
     stop,
   };

@@ -91,7 +91,9 @@ describe('under a constant load', () => {
     await Promise.all(nodes.map((node) => node.stop()));
   });
 
-  test('every node, replica and sidecar is restarted in turn and no read fails', async () => {
+  test('every node, replica and sidecar is restarted in turn and no read fails', {
+    timeout: 150_000,
+  }, async () => {
     const leaving = new Set<string>();
     const reader = startReader(
       () => trio.gateways.map(({ url }) => url),

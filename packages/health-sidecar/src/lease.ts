@@ -30,8 +30,8 @@ export interface LeaseOptions {
   readonly join: (give: (heir: string) => void) => Seat;
   /** Runs while the lease is held; must end soon after the signal. */
   readonly work: (held: HeldLease) => Promise<WorkEnd>;
-  /** Told when the lease came (its epoch) and went (null). */
-  readonly onChange: (lease: Lease | null) => void;
+  /** Told when the lease came and went (null). */
+  readonly onChange: (held: Pick<HeldLease, 'lease' | 'isHeld'> | null) => void;
   readonly onFenced: () => void;
 }
 
@@ -109,11 +109,11 @@ export function keepLease(options: LeaseOptions): LeaseKeeper {
       chosen = to;
       losing.abort();
     };
+    const isHeld = () => !signal.aborted && now() < validUntil;
     seat.hold(true);
-    onChange(lease);
+    onChange({ lease, isHeld });
     log.info({ network, epoch: lease.epoch }, 'holds the lease and publishes');
     const renewing = renew();
-    const isHeld = () => !signal.aborted && now() < validUntil;
     const hasHeir = async (): Promise<boolean> => {
       found = await seat.findHeir();
       return found !== null;

@@ -3,7 +3,6 @@
 import {
   configHash,
   createNames,
-  type Lease,
   type Log,
   type Names,
   type NetworkConfig,
@@ -65,7 +64,7 @@ export function runNetwork(options: RunnerOptions): Runner {
   /** When each upstream told of a head by itself. */
   const pushedAt = new Map<string, number>();
   let present = begin(options);
-  let lease: Lease | null = null;
+  let held: Pick<HeldLease, 'lease' | 'isHeld'> | null = null;
   let ranking: Ranking | null = null;
   let publishedCount = 0;
   let fencedCount = 0;
@@ -89,18 +88,18 @@ export function runNetwork(options: RunnerOptions): Runner {
   }
 
   /** Another configuration begins another cycle under the same lease; the numbers of its rankings go on. */
-  async function work(held: HeldLease): Promise<CycleEnd> {
+  async function work({ lease, isHeld, signal, hasHeir }: HeldLease): Promise<CycleEnd> {
     let seq = 0;
     for (;;) {
       const { cycle, over } = present;
       const end = await cycle({
-        lease: held.lease,
-        isHeld: () => held.isHeld() && !over.signal.aborted,
-        signal: AbortSignal.any([held.signal, over.signal]),
-        hasHeir: held.hasHeir,
+        lease,
+        isHeld: () => isHeld() && !over.signal.aborted,
+        signal: AbortSignal.any([signal, over.signal]),
+        hasHeir,
         nextSeq: () => seq++,
       });
-      if (end === 'fenced' || !over.signal.aborted || !held.isHeld()) return end;
+      if (end === 'fenced' || !over.signal.aborted || !isHeld()) return end;
     }
   }
 
@@ -143,9 +142,9 @@ export function runNetwork(options: RunnerOptions): Runner {
     join: (give) => options.attendance.join(network, give),
     work,
     onChange(changed) {
-      lease = changed;
+      held = changed;
       if (changed === null) ranking = null;
-      metrics.leased(network, changed);
+      metrics.leased(network, changed?.lease ?? null);
     },
     onFenced() {
       fencedCount++;
@@ -154,14 +153,18 @@ export function runNetwork(options: RunnerOptions): Runner {
   });
   metrics.leased(network, null);
   return {
-    status: () => ({
-      ...emptyStatus(network, present.config),
-      state: lease === null ? 'waiting' : 'holder',
-      epoch: lease?.epoch ?? null,
-      publishedCount,
-      fencedCount,
-      ...(ranking && shownOf(ranking, { details, loadDetails, facts, pushedAt })),
-    }),
+    status() {
+      // Also while the work under a lease that is over comes to its end: another may have it by then.
+      const lease = held?.isHeld() ? held.lease : null;
+      return {
+        ...emptyStatus(network, present.config),
+        state: lease === null ? 'waiting' : 'holder',
+        epoch: lease?.epoch ?? null,
+        publishedCount,
+        fencedCount,
+        ...(ranking && shownOf(ranking, { details, loadDetails, facts, pushedAt })),
+      };
+    },
     reconfigure(next) {
       const { over, names, fetchers } = present;
       present = begin(next, names);
