@@ -3,8 +3,10 @@ import { balanceOf, type FakeNode, type Mode } from '../../../test/kit/fake-node
 import { type Front, startFront, startNodes } from './front.ts';
 
 const ADDRESS = '0x00000000000000000000000000000000000000aa';
-const READ_TIMEOUT_MS = 150;
-const FAIL_TIMEOUT_MS = 400;
+/** Longer than a busy machine halts the good node. */
+const READ_TIMEOUT_MS = 800;
+/** Longer than it takes to see that the bad one is left. */
+const FAIL_TIMEOUT_MS = 1200;
 
 interface Bench {
   readonly front: Front;
@@ -78,7 +80,7 @@ describe.each(FAULTS)('a node that goes bad by %s', (fault) => {
 
     bad.mode = 'ok';
     if (fault === 'killed') await bad.restart();
-    bad.answer = () => ({ result: balanceOf(ADDRESS), afterMs: 100 });
+    bad.answer = () => ({ result: balanceOf(ADDRESS), afterMs: 400 });
     await front.reason('a', null);
     const before = bad.hits();
     await readMany(front, 10);
@@ -103,7 +105,7 @@ describe('refusals', () => {
   test('a node that limits is left for the time that it asks for, without being counted as broken', async () => {
     const { front, bad } = await startBench();
     bad.mode = 'http429';
-    bad.retryAfter = 1;
+    bad.retryAfter = 2;
     await readInTurn(front, 10);
     expect(bad.hits()).toBe(1);
     expect(front.upstream('a')).toMatchObject({ reason: 'throttled', fails: 0 });
@@ -220,15 +222,13 @@ describe('when nobody is left', () => {
     expect(first.text + second.text).not.toMatch(/127\.0\.0\.1|http:/);
   });
 
-  test('a network that recovers is served again within a second or so, whatever its fail timeout', async () => {
+  test('a network that recovers is served again long before its fail timeout is over', async () => {
     const nodes = await startNodes({ mode: 'http500' }, { mode: 'http500' });
-    const front = await startFront(nodes, { network: { maxFails: 1, failTimeout: '30s' } });
+    const front = await startFront(nodes, { network: { maxFails: 1, failTimeout: '5m' } });
     await front.call('eth_gasPrice');
-    const endedAt = performance.now();
     for (const node of nodes) node.mode = 'ok';
-    await front.reason('a', null, { timeoutMs: 2000 });
+    await front.reason('a', null);
     expect((await front.call('eth_gasPrice')).status).toBe(200);
-    expect(performance.now() - endedAt).toBeLessThan(2000);
   });
 
   test('no more attempts are made than the network allows', async () => {

@@ -35,7 +35,9 @@ function run(...args: readonly string[]): StartedProcess {
 async function startBusy(gatewayOptions: object = {}) {
   const node = await startNode();
   node.mode = 'hang';
-  const gateway = await startProgram(configOf([node], { gateway: gatewayOptions }));
+  // By itself the call would not end within a test.
+  const network = { readTimeout: '5m', deadline: '10m', silence: 'off' } as const;
+  const gateway = await startProgram(configOf([node], { gateway: gatewayOptions, network }));
   const call = clientOf(gateway.url).call('eth_gasPrice');
   call.catch(() => {}); // Whoever awaits it hears of it.
   await waitFor(() => node.hits() === 1, { what: 'the call to reach the node' });
@@ -75,7 +77,7 @@ describe('stopping', () => {
   test('an answer that streams during a stop arrives whole, and its kept connection holds nothing up', async () => {
     const node = await startNode();
     node.answer = () => ({ stream: 64 * 1024 ** 2 });
-    const gateway = await startProgram(configOf([node]));
+    const gateway = await startProgram(configOf([node], { gateway: { drainTimeout: '5m' } }));
     const response = await fetch(`${gateway.url}/net`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
@@ -84,10 +86,8 @@ describe('stopping', () => {
     gateway.process.kill('SIGTERM');
     await gateway.process.waitForOutput(/finishing what is in flight/);
     const body = await response.arrayBuffer();
-    const readAt = performance.now();
     expect(body.byteLength).toBe(node.streams[0]?.bytes);
-    expect(await gateway.process.exited).toEqual({ code: 0, signal: null });
-    expect(performance.now() - readAt).toBeLessThan(3000);
+    expect(await gateway.process.exited).toEqual({ code: 0, signal: null }); // Long before the drain timeout.
   });
 
   test('a second signal ends at once', async () => {
@@ -101,21 +101,17 @@ describe('stopping', () => {
 
   test('requests that do not end are given up when the drain timeout is over', async () => {
     const { gateway, call } = await startBusy({ drainTimeout: 300 });
-    const stoppedAt = performance.now();
     gateway.process.kill('SIGTERM');
     const { status, json } = await call;
     expect({ status, code: json.error.data.code }).toEqual({ status: 502, code: 'RPCB_ATTEMPTS_FAILED' });
     expect(await gateway.process.exited).toEqual({ code: 0, signal: null });
-    expect(performance.now() - stoppedAt).toBeLessThan(4000);
   });
 
   test('an idle gateway with kept connections ends at once', async () => {
     const node = await startNode();
-    const gateway = await startProgram(configOf([node]));
+    const gateway = await startProgram(configOf([node], { gateway: { drainTimeout: '5m' } }));
     await clientOf(gateway.url).call('eth_gasPrice');
-    const stoppedAt = performance.now();
-    expect(await gateway.stop()).toEqual({ code: 0, signal: null });
-    expect(performance.now() - stoppedAt).toBeLessThan(2000);
+    expect(await gateway.stop()).toEqual({ code: 0, signal: null }); // Long before the drain timeout.
   });
 
   test('a host that closes ends by itself, since nothing of ours is left', async () => {
@@ -138,9 +134,7 @@ describe('stopping', () => {
     });
     onTestFinished(() => child.kill());
     await child.waitForOutput(/closed/);
-    const closedAt = performance.now();
     expect(await child.exited).toEqual({ code: 0, signal: null });
-    expect(performance.now() - closedAt).toBeLessThan(2000);
   });
 });
 

@@ -3,6 +3,9 @@ import type { FakeNode } from '../../../test/kit/fake-node.ts';
 import { waitFor } from '../../../test/kit/wait.ts';
 import { type Front, startFront, startNodes } from './front.ts';
 
+/** A read that waits for its timeout waits longer than a test may take. */
+const TIMEOUTS = { readTimeout: '2m', deadline: '5m' } as const;
+
 async function start(network: object = {}, upstreams: readonly object[] = []) {
   const [a, b] = (await startNodes({}, {})) as [FakeNode, FakeNode];
   const front = await startFront([a, b], { network, upstreams });
@@ -18,14 +21,11 @@ const HANG = () => ({ hang: true }) as const;
 
 describe('an upstream that goes silent', () => {
   test('gives the reads in flight there to another after a second, is asked nothing new, and costs no failed read', async () => {
-    const { front, a, b } = await start();
+    const { front, a, b } = await start(TIMEOUTS);
     await learn(front, 'eth_gasPrice');
     a.answer = HANG;
     b.answer = () => ({ result: '0x1', afterMs: 100 }); // So that each gets half, which is more than may be hedged.
-    const begunAt = performance.now();
     const answers = await Promise.all(Array.from({ length: 20 }, () => front.call('eth_gasPrice')));
-    // Far below the read timeout of ten seconds, which would end them otherwise.
-    expect(performance.now() - begunAt).toBeLessThan(5000);
     expect(answers.map(({ status }) => status)).toEqual(Array(20).fill(200));
     expect(a.hits()).toBeLessThan(30);
     const [asked, served] = [a.hits(), b.hits()];
@@ -45,7 +45,7 @@ describe('an upstream that goes silent', () => {
   });
 
   test('counts its silence as failures, so that one trial brings it back', async () => {
-    const { front, a } = await start({ failTimeout: 300, silence: 100 });
+    const { front, a } = await start({ failTimeout: 2000, silence: 100 });
     a.answer = HANG;
     await Promise.all(Array.from({ length: 8 }, () => front.call('eth_gasPrice')));
     expect(front.upstream('a')).toMatchObject({ reason: 'ejected', inFlight: 0 });
@@ -128,28 +128,24 @@ describe('an upstream that goes silent', () => {
 });
 
 test('reads in flight on an upstream that is ejected meanwhile go to another at once', async () => {
-  const settings = { silence: 'off', maxFails: 2, failTimeout: 60_000 };
+  const settings = { ...TIMEOUTS, silence: 'off', maxFails: 2, failTimeout: 60_000 };
   const { front, a } = await start(settings, [{}, { tier: 'fallback' }]);
   a.answer = ({ method }) => (method === 'eth_getLogs' ? { hang: true } : { status: 500, body: 'broken' });
-  const begunAt = performance.now();
   const waiting = Promise.all(Array.from({ length: 4 }, () => front.call('eth_getLogs', [{}])));
   await waitFor(() => a.inFlight === 4, { what: 'the reads to hang there' });
   for (let call = 0; call < 2; call++) expect((await front.call('eth_gasPrice')).status).toBe(200);
   expect(front.upstream('a').reason).toBe('ejected');
   expect((await waiting).map(({ status }) => status)).toEqual([200, 200, 200, 200]);
-  expect(performance.now() - begunAt).toBeLessThan(5000); // The read timeout is twice as long.
 });
 
 test('reads in flight on an upstream whose probes time out meanwhile go to another at once', async () => {
   const probe = { interval: '100ms', timeout: '300ms', attempts: 1 };
-  const { front, a, b } = await start({ silence: 'off', probe }, [{}, { tier: 'fallback' }]);
+  const { front, a, b } = await start({ ...TIMEOUTS, silence: 'off', probe }, [{}, { tier: 'fallback' }]);
   await front.reason('a', null);
   await front.reason('b', 'standby');
   a.answer = HANG;
-  const begunAt = performance.now();
   const answers = await Promise.all(Array.from({ length: 4 }, () => front.call('eth_getLogs', [{}])));
   expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
-  expect(performance.now() - begunAt).toBeLessThan(5000); // The read timeout is twice as long.
   expect([a.hits('eth_getLogs'), b.hits('eth_getLogs')]).toEqual([4, 4]);
   expect(front.upstream('a')).toMatchObject({ reason: 'probe_timeout', inFlight: 0, fails: 0 });
 });

@@ -12,9 +12,6 @@ export const SECRET = 's3cret-word';
 export const WRONG = 'wr0ng-word';
 export const USER = `anna on >${SECRET} ~* &* +@all`;
 
-/** The command timeout, and what a busy machine adds. */
-export const ANSWER_MS = 1500;
-
 /** Call at the top of a test file: after each test nothing may be left that nobody handled. */
 export function expectNothingUnhandled(): void {
   const unhandled: unknown[] = [];
@@ -43,13 +40,11 @@ export async function listenOn(listener: Server): Promise<number> {
   return port;
 }
 
-/** The problem that the store finds; checks that calls fail with it in time, and that nothing secret is shown. */
+/** The problem that the store finds; checks that calls fail with it, and that nothing secret is shown. */
 export async function problemOf(store: Store): Promise<string> {
   const down = () => !store.health().connected && store.health().problem;
   const problem = await waitFor(down, { what: 'a problem' });
-  const startedAt = performance.now();
   const error: unknown = await store.readRanking('main').catch((reason: unknown) => reason);
-  expect(performance.now() - startedAt).toBeLessThan(ANSWER_MS);
   expect(error).toMatchObject({ name: 'BalancerError', code: 'RPCB_STORE' });
   const shown = inspect(error, { depth: 10, showHidden: true }) + problem;
   expect(shown).not.toContain(SECRET);

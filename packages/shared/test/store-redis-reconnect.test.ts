@@ -8,7 +8,6 @@ import { startRedisCluster } from '../../../test/kit/redis-topologies.ts';
 import { waitFor } from '../../../test/kit/wait.ts';
 import type { Store, StoreEvent } from '../src/index.ts';
 import {
-  ANSWER_MS,
   expectNothingUnhandled,
   expectRecovery,
   listenOn,
@@ -85,9 +84,9 @@ describe('a connection that was good', () => {
     await waitFor(() => nulls(events) === 1, { what: 'the subscription' });
     await server.kill();
     expect(await problemOf(store)).toMatch(/start the server/);
-    const startedAt = performance.now();
-    await expect(store.readRanking('main')).rejects.toMatchObject({ code: 'RPCB_STORE' });
-    expect(performance.now() - startedAt).toBeLessThan(100);
+    // If each waited for its timeout, so many would take longer than a test may.
+    for (let call = 0; call < 100; call++)
+      await expect(store.readRanking('main')).rejects.toMatchObject({ code: 'RPCB_STORE' });
     await server.restart();
     await expectRecovery(store);
     await waitFor(() => nulls(events) === 2, { what: 'the new subscription' });
@@ -101,9 +100,7 @@ describe('a connection that was good', () => {
     const store = openStoreForTest({ url: server.url });
     expect(await store.readRanking('main')).toBeNull();
     await server.pause();
-    const startedAt = performance.now();
     await expect(store.readRanking('main')).rejects.toMatchObject({ message: /does not answer in time/ });
-    expect(performance.now() - startedAt).toBeLessThan(ANSWER_MS);
     expect(store.health().connected).toBe(false);
     await server.resume();
     await expectRecovery(store);
@@ -143,14 +140,12 @@ describe('a connection that was good', () => {
 
 describe('closing', () => {
   async function expectClean(store: Store): Promise<void> {
-    const startedAt = performance.now();
     await store.close();
-    expect(performance.now() - startedAt).toBeLessThan(ANSWER_MS);
     await expect(store.readRanking('main')).rejects.toMatchObject({ code: 'RPCB_STORE', message: /closed/ });
     await store.close();
   }
 
-  test('ends in time while connected, while refused, while nothing answers, and before anything began', async () => {
+  test('ends while connected, while refused, while nothing answers, and before anything began', async () => {
     const server = await start();
     const connected = openStoreForTest({ url: server.url });
     await connected.readRanking('main');
@@ -199,8 +194,6 @@ describe('closing', () => {
     const child = startProcess({ command: process.execPath, args: ['--input-type=module', '-e', text] });
     onTestFinished(() => child.kill());
     await child.waitForOutput(/closed/);
-    const closedAt = performance.now();
     expect(await child.exited).toEqual({ code: 0, signal: null });
-    expect(performance.now() - closedAt).toBeLessThan(ANSWER_MS);
   });
 });
