@@ -104,6 +104,18 @@ describe('an upstream that goes silent', () => {
     expect(b.hits()).toBe(0);
   });
 
+  test('is none while this process itself was halted and heard nobody', async () => {
+    const { front, a } = await start({ silence: 300 }, [{}, { tier: 'fallback' }]);
+    a.answer = () => {
+      const endsAt = performance.now() + 1000;
+      while (performance.now() < endsAt);
+      return { result: '0xa', afterMs: 50 };
+    };
+    expect((await front.call('eth_gasPrice')).json.result).toBe('0xa');
+    expect(front.upstream('b').requests).toBe(0);
+    expect(front.upstream('a')).toMatchObject({ reason: null, fails: 0 });
+  });
+
   test('is none while an answer comes, however slowly', async () => {
     const settings = { silence: 100, readTimeout: 2000 };
     const { front, a, b } = await start(settings, [{}, { tier: 'fallback' }]);
