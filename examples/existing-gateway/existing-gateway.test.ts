@@ -41,7 +41,7 @@ beforeAll(async () => {
     env: { API_TOKEN: TOKEN, PORT: '0', NODE_A_URL: a.url, NODE_B_URL: b.url },
   });
   app = await programOf(started, START_TIMEOUT_MS);
-  await waitFor(async () => (await getJson('/-/rpc/ready')).status === 'ready', {
+  await waitFor(async () => (await getJson('/-/rpc/status')).networks.mainnet.head === 100, {
     what: 'the first probes',
   });
   return async () => {

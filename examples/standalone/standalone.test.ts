@@ -42,9 +42,11 @@ async function startThree() {
   ]);
   const urls = { NODE_A_URL: a.url, NODE_B_URL: b.url, PROVIDER_URL: provider.url };
   const gateway = await startExample(urls);
-  await waitFor(async () => (await gateway.status()).networks.mainnet.head === 100, {
-    what: 'the first probes',
-  });
+  const probed = async () => {
+    const { head, upstreams } = (await gateway.status()).networks.mainnet;
+    return head === 100 && upstreams.every(({ reason }: Json) => reason === null || reason === 'standby');
+  };
+  await waitFor(probed, { what: 'the first probes' });
   return { a, b, provider, gateway };
 }
 

@@ -32,6 +32,8 @@ export type Override = (
 ) & {
   /** Delays the whole HTTP answer. */
   readonly afterMs?: number;
+  /** Holds the whole HTTP answer back. */
+  readonly until?: Promise<unknown>;
 };
 
 export interface RecordedRequest {

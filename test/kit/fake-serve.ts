@@ -48,6 +48,7 @@ export async function serve(node: Served, request: IncomingMessage, response: Se
   const overrides = calls.map((call) => (call === null ? undefined : node.answer?.(call)));
   const afterMs = Math.max(0, ...overrides.map((override) => override?.afterMs ?? 0));
   if (afterMs > 0) await delay(afterMs);
+  for (const override of overrides) await override?.until;
   const whole = overrides.find((override) => override !== undefined && isWhole(override));
   if (whole !== undefined) return sendWhole(node, response, whole, calls[0]?.id ?? 'null');
 

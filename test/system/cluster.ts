@@ -13,8 +13,8 @@ export type Networks = ConfigInput['networks'];
 /** `pnpm test:long`: the same with more and longer runs. */
 export const LONG = process.env.RPCB_LONG === '1';
 
-/** Short, so that a publisher's death need not be waited for long. */
-export const LEASE_TTL_MS = 1000;
+/** Short, so that a publisher's death need not be waited for long; longer than a busy machine halts a publisher that lives. */
+export const LEASE_TTL_MS = 2000;
 
 /**
  * Often, so that a test need not wait; one attempt, so that a bad answer is believed at once; with patience for upstreams that

@@ -95,7 +95,8 @@ test('a required network that nobody can serve makes the replica unready, and an
 
 test('a replica that closes is not ready any more, while a call in flight is still answered', async () => {
   const node = await fakeNode();
-  node.answer = ({ method }) => (method === 'test_echo' ? { result: 'late', afterMs: 1500 } : undefined);
+  const { promise: until, resolve: answer } = Promise.withResolvers<void>();
+  node.answer = ({ method }) => (method === 'test_echo' ? { result: 'late', until } : undefined);
   const front = await gateway({
     config: { networks: { main: { probe: PROBE, upstreams: [{ id: 'geth-a', url: node.url }] } } },
   });
@@ -115,8 +116,9 @@ test('a replica that closes is not ready any more, while a call in flight is sti
   front.process.kill('SIGTERM');
   await front.process.waitForOutput(/finishing what is in flight/);
   socket.write('\r\n');
-  const [answer] = await once(socket, 'data');
-  expect(String(answer)).toMatch(/^HTTP\/1\.1 503 /);
+  const [refusal] = await once(socket, 'data');
+  expect(String(refusal)).toMatch(/^HTTP\/1\.1 503 /);
+  answer();
   expect(await call).toEqual({ statusCode: 200, text: '{"jsonrpc":"2.0","id":1,"result":"late"}' });
   expect(await front.process.exited).toEqual({ code: 0, signal: null });
 });

@@ -34,11 +34,13 @@ describe('draining through the decorator', () => {
 
   test('what is in flight on a drained upstream completes there', async () => {
     const { front, a, b } = await startTwo({ upstreams: [{}, { tier: 'fallback' }] });
-    a.answer = () => ({ result: 'slow', afterMs: 300 });
+    const { promise: until, resolve: answer } = Promise.withResolvers<void>();
+    a.answer = () => ({ result: 'slow', until });
     const held = front.call('eth_gasPrice');
     await waitFor(() => a.hits() === 1, { what: 'the call to reach the node' });
     await front.app.rpcBalancer.drain('net', 'a');
     await answers(front, 3);
+    answer();
     expect((await held).json.result).toBe('slow');
     expect([a.hits(), b.hits()]).toEqual([1, 3]);
   });

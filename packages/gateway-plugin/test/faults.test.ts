@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { balanceOf, type FakeNode, type Mode } from '../../../test/kit/fake-node.ts';
+import { waitFor } from '../../../test/kit/wait.ts';
 import { type Front, startFront, startNodes } from './front.ts';
 
 const ADDRESS = '0x00000000000000000000000000000000000000aa';
@@ -69,7 +70,7 @@ describe.each(FAULTS)('a node that goes bad by %s', (fault) => {
 
   test('clients notice nothing, the node is left soon, and one trial brings it back', async () => {
     const bench = await startBench();
-    const { front, bad } = bench;
+    const { front, bad, good } = bench;
     await readInTurn(front, 4);
     bad.clear();
     await goBad(bench);
@@ -80,11 +81,18 @@ describe.each(FAULTS)('a node that goes bad by %s', (fault) => {
 
     bad.mode = 'ok';
     if (fault === 'killed') await bad.restart();
-    bad.answer = () => ({ result: balanceOf(ADDRESS), afterMs: 400 });
+    const { promise: until, resolve: answer } = Promise.withResolvers<void>();
+    bad.answer = () => ({ result: balanceOf(ADDRESS), until });
     await front.reason('a', null);
-    const before = bad.hits();
-    await readMany(front, 10);
-    expect(bad.hits() - before).toBe(1);
+    const before = { bad: bad.hits(), good: good.hits() };
+    const reads = readMany(front, 10);
+    await waitFor(() => good.hits() - before.good === 9, {
+      what: 'all reads but the trial to go elsewhere',
+      everyMs: 1,
+    });
+    answer();
+    await reads;
+    expect(bad.hits() - before.bad).toBe(1);
     expect(front.upstream('a')).toMatchObject({ reason: null, fails: 0, inFlight: 0 });
   });
 

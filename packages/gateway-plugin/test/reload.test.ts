@@ -131,12 +131,14 @@ describe('an upstream that stays', () => {
   test('counts what is in flight over the change, and its limit may become another', async () => {
     const { nodes, write, call, upstreams } = await start();
     const [a] = nodes;
-    a.answer = () => ({ result: 'late', afterMs: 400 });
+    const { promise: until, resolve: answer } = Promise.withResolvers<void>();
+    a.answer = () => ({ result: 'late', until });
     const held = call('eth_gasPrice');
     await waitFor(() => a.hits() === 1, { what: 'the call to reach the node' });
     await write(configOf([a], { upstreams: [{ maxConns: 1 }], network: { connectTimeout: 1500 } }));
     expect(upstreams()).toMatchObject([{ inFlight: 1, reason: 'full' }]);
     expect((await call('eth_gasPrice')).json.error.data.code).toBe('RPCB_OVERLOADED');
+    answer();
     expect((await held).json.result).toBe('late');
     expect(upstreams()).toMatchObject([{ inFlight: 0, reason: null }]);
   });
@@ -171,11 +173,13 @@ describe('what goes', () => {
   test('an upstream that goes finishes what it has, gets nothing new and loses its connections', async () => {
     const { nodes, write, call } = await start();
     const [a, b] = nodes;
-    a.answer = () => ({ stream: 4 * 1024 ** 2, afterMs: 400 });
+    const { promise: until, resolve: answer } = Promise.withResolvers<void>();
+    a.answer = () => ({ stream: 4 * 1024 ** 2, until });
     const held = call('eth_gasPrice');
     await waitFor(() => a.hits() === 1, { what: 'the call to reach the node' });
     await write(configOf([b], { upstreams: [{ id: 'b' }] }));
     for (let count = 0; count < 5; count++) expect((await call('eth_gasPrice')).status).toBe(200);
+    answer();
     expect((await held).text.length).toBeGreaterThan(4 * 1024 ** 2);
     expect([a.hits(), b.hits()]).toEqual([1, 5]);
     await waitFor(() => a.openSockets === 0, { what: 'the connections to a to be closed' });
@@ -185,13 +189,15 @@ describe('what goes', () => {
     const { nodes, write, call, send, app } = await start({ network: { tries: 2 } });
     const [a, b] = nodes;
     await write(configOf([a, b], { upstreams: [{}, { tier: 'fallback' }] }));
-    a.answer = () => ({ status: 503, afterMs: 400 });
+    const { promise: until, resolve: answer } = Promise.withResolvers<void>();
+    a.answer = () => ({ status: 503, until });
     const held = call('eth_gasPrice');
     await waitFor(() => a.hits() === 1, { what: 'the call to reach the node' });
     const { networks } = configOf([b]);
     await write({ networks: { other: networks.net } as ConfigInput['networks'] });
     expect((await call('eth_gasPrice')).status).toBe(404);
     const other = await send('/other', '{"jsonrpc":"2.0","id":1,"method":"eth_gasPrice","params":[]}');
+    answer();
     expect([other.status, (await held).status, b.hits()]).toEqual([200, 200, 2]);
     expect(Object.keys(app.rpcBalancer.status().networks)).toEqual(['other']);
     await waitFor(() => a.openSockets === 0, { what: 'the connections to a to be closed' });

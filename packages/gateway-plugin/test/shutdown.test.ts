@@ -47,7 +47,8 @@ async function startBusy(gatewayOptions: object = {}) {
 describe('stopping', () => {
   test('the first signal finishes what is in flight, takes nothing new and ends well', async () => {
     const node = await startNode();
-    node.answer = () => ({ result: 'late', afterMs: 1000 });
+    const { promise: until, resolve: answer } = Promise.withResolvers<void>();
+    node.answer = () => ({ result: 'late', until });
     const gateway = await startProgram(configOf([node]));
     const call = clientOf(gateway.url).call('eth_gasPrice');
     await waitFor(() => node.hits() === 1, { what: 'the call to reach the node' });
@@ -65,6 +66,7 @@ describe('stopping', () => {
         what: 'new connections to be refused',
       },
     );
+    answer();
     const { json, headers } = await call;
     expect({ result: json.result, connection: headers.connection }).toEqual({
       result: 'late',
