@@ -51,7 +51,11 @@ const RETRY_ON = [
   ...['http_403', 'http_404'],
 ];
 
-const SLOW: ReadonlySet<NodeMode> = new Set(['hang', 'stall']);
+/** What these do costs a timeout. */
+export const SLOW: ReadonlySet<string> = new Set<NodeMode>(['hang', 'stall']);
+
+/** Shorter than a timeout, and far longer than attempts without one take. */
+const DEADLINE_MS = 300;
 
 export function scenarioOf(seed: number): Scenario {
   const random = createRandom(seed);
@@ -89,7 +93,7 @@ export function scenarioOf(seed: number): Scenario {
     nodes,
     retryOn,
     tries: oneIn(3) ? 1 + below(3) : 0,
-    deadlineMs: slow && oneIn(3) ? 150 : 0,
+    deadlineMs: slow && oneIn(3) ? DEADLINE_MS : 0,
     groups: Array.from({ length: 3 }, (_, at) => [
       ...(at === 0 ? first : []),
       ...Array.from({ length: slow ? 5 : 4 + below(8) }, drawStep),
