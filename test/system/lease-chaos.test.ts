@@ -94,7 +94,9 @@ test('no gateway ever goes back while publishers are killed and paused and Redis
   expect(fenced.length).toBeGreaterThan(0);
 });
 
-test('each killed publisher is followed by one other, with a higher epoch', async () => {
+test('each killed publisher is followed by one other, with a higher epoch', {
+  timeout: 120_000,
+}, async () => {
   const ttlMs = 2000;
   const { config, gateways } = await stage(ttlMs, 3);
   const waiting = [await sidecar({ config: config() }), await sidecar({ config: config() })];

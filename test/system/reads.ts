@@ -7,6 +7,8 @@ import { callText, post } from './programs.ts';
 
 /** Often enough that each fault is met by many reads, seldom enough for a machine of two cores. */
 const READ_EVERY_MS = 10;
+/** A machine that cannot keep up is not given more and more. */
+const RUNNING_MAX = 64;
 /** Longest list of what went wrong. */
 const PROBLEMS_MAX = 20;
 
@@ -19,7 +21,7 @@ export interface Reads {
   more(count: number): Promise<unknown>;
 }
 
-/** Reads until the end of the test. A slow answer holds up no other read. */
+/** Reads until the end of the test. Slow answers hold up no other read, up to a limit. */
 export function startReads(gateways: readonly Gateway[], network: string): Reads {
   const problems: string[] = [];
   const running = new Set<Promise<void>>();
@@ -41,6 +43,7 @@ export function startReads(gateways: readonly Gateway[], network: string): Reads
   }
 
   const timer = setInterval(() => {
+    if (running.size >= RUNNING_MAX) return;
     const one: Promise<void> = read(begunCount++).finally(() => running.delete(one));
     running.add(one);
   }, READ_EVERY_MS);

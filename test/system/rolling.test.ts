@@ -7,6 +7,8 @@ import { balanceAnswer, balanceCall, idOf, startChain, upstreamsOf } from './ups
 
 const READ_EVERY_MS = 10;
 const READS_BETWEEN = 50;
+/** A machine that cannot keep up is not given more and more. */
+const RUNNING_MAX = 32;
 
 /** Refused, or reset before any byte of an answer. */
 const LEFT: ReadonlySet<string | undefined> = new Set(['ECONNREFUSED', 'ECONNRESET', 'UND_ERR_SOCKET']);
@@ -54,6 +56,7 @@ function startReader(urls: () => readonly string[], isLeaving: (url: string) => 
   }
 
   const timer = setInterval(() => {
+    if (running.size >= RUNNING_MAX) return;
     const one = read(begun++).finally(() => running.delete(one));
     running.add(one);
   }, READ_EVERY_MS);
