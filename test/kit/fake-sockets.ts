@@ -53,13 +53,18 @@ export const COMET_PUSHES: Pushes = {
   }),
 };
 
-/** `silent`: it agrees and says nothing; `refuse`: it knows no such subscription; `off`: no upgrade, as without WebSocket. */
-export type PushMode = 'heads' | 'silent' | 'refuse' | 'off';
+/**
+ * `silent`: it agrees and says nothing; `refuse`: it knows no such subscription; `off`: no upgrade, as without WebSocket; `deaf`: it hears
+ * nothing after the upgrade, no subscription and no closing.
+ */
+export type PushMode = 'heads' | 'silent' | 'refuse' | 'off' | 'deaf';
 
 export interface FakeSockets {
   mode: PushMode;
   /** Subscriptions that were agreed to or refused, since the start. */
   readonly asked: number;
+  /** Connections that were upgraded and are not ended. */
+  readonly open: number;
   /** Open and agreed to. */
   readonly subscribed: number;
   /** Headers of the last upgrade. */
@@ -82,7 +87,7 @@ export function serveSockets(
   const subscribers = new Set<WebSocket>();
   const toldAt = new Map<number, number>();
   let told = heightNow();
-  const state = { mode, asked: 0, headers: {}, toldAt, send, subscribed: 0 };
+  const state = { mode, asked: 0, open: 0, headers: {}, toldAt, send, subscribed: 0 };
 
   function heightNow(): number {
     return Number(chain.block('latest')?.number);
@@ -128,6 +133,9 @@ export function serveSockets(
       return;
     }
     sockets.handleUpgrade(request, stream, head, accept);
+    state.open++;
+    stream.once('close', () => state.open--);
+    if (state.mode === 'deaf') stream.removeAllListeners('data').resume();
   });
   const timer = setInterval(look, LOOK_MS);
   server.once('close', () => clearInterval(timer));

@@ -1,4 +1,4 @@
-// Decides: whether heads are told to the sidecar alike on Bun, Deno and Node: in clear, over TLS, at an address of a name.
+// Decides: whether heads are told to the sidecar alike on Bun, Deno and Node: in clear, over TLS, at an address of a name, and to the end.
 import { once } from 'node:events';
 import { type AddressInfo, connect } from 'node:net';
 import { createServer } from 'node:tls';
@@ -69,5 +69,23 @@ test.each(['node', 'bun', 'deno'] as const)(
       { what: 'the head of each upstream' },
     );
     expect(sidecar.output).not.toContain('planted');
+  },
+);
+
+test.each(['node', 'bun', 'deno'] as const)(
+  'a socket whose other side does not even hear its closing is ended by force: %s',
+  async (runtime) => {
+    const redis = await startRedis();
+    onTestFinished(() => redis.stop());
+    const node = await startFakeNode({ head: 1000, pushMode: 'deaf' });
+    onTestFinished(() => node.stop());
+    const probe = { interval: '1h', timeout: '2s' };
+    const upstreams = [{ id: 'deaf', url: node.url }];
+    const config = { redis: { url: redis.url }, networks: { main: { probe, upstreams } } };
+    const sidecar = await startSidecarProcess({ config, runtime });
+    onTestFinished(async () => void (await sidecar.stop()));
+
+    await waitFor(() => node.webSockets.open === 1, { what: 'a socket', timeoutMs: 20_000 });
+    await waitFor(() => node.webSockets.open === 0, { what: 'its end', timeoutMs: 20_000 });
   },
 );

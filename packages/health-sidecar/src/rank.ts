@@ -18,6 +18,7 @@ import {
   latencyPercentile,
   type Sample,
   type SampleWindow,
+  unseenMs,
 } from './samples.ts';
 
 export interface RankInput {
@@ -52,7 +53,7 @@ interface View {
   readonly window: SampleWindow;
   readonly sample: Sample | null;
   readonly identity: string | null;
-  /** For how long nobody has looked; 0 where it tells of heads by itself, so that its silence says something. */
+  /** For how long nobody has looked. */
   readonly unseenMs: number;
 }
 
@@ -111,9 +112,7 @@ function viewOf({ id, voter, disabled }: RankInput['upstreams'][number], input: 
   const window = input.windows.get(id) ?? emptyWindow;
   const sample = currentSample(window, input.freshSince);
   const identity = window.identity ?? foreignBefore(id, input);
-  const tells = window.pushed !== null || sample === null;
-  const unseenMs = tells ? 0 : Math.max(0, input.now - sample.sampledAt);
-  return { id, voter, disabled, window, sample, identity, unseenMs };
+  return { id, voter, disabled, window, sample, identity, unseenMs: unseenMs(window, sample, input.now) };
 }
 
 /** An upstream of another chain stays one for the next publisher, until it says what it is. */
@@ -149,7 +148,7 @@ function mostSaid(identities: readonly string[]): string | undefined {
 }
 
 function candidateOf(view: View, identity: string | null): Candidate[] {
-  const { id, voter, sample, window, unseenMs } = view;
+  const { id, voter, sample, window } = view;
   if (!isGood(sample) || sample.head === null || sample.syncing || isForeign(view, identity)) return [];
   const { standsSince, moves } = window;
   return [
@@ -160,7 +159,7 @@ function candidateOf(view: View, identity: string | null): Candidate[] {
       sampledAt: sample.sampledAt,
       standsSince: standsSince ?? sample.sampledAt,
       moves,
-      unseenMs,
+      unseenMs: view.unseenMs,
     },
   ];
 }

@@ -32,9 +32,14 @@ export interface Place {
 export interface Fetcher {
   fetch(url: string, init: FetchInit): Promise<Response>;
   /** A message beyond {@link SOCKET_MESSAGE_BYTES_MAX} ends it where the runtime can be told so. */
-  socket(url: string, headers: Readonly<Record<string, string>>): WebSocket;
-  /** Closes the connections. */
+  socket(url: string, headers: Readonly<Record<string, string>>): Socket;
+  /** Closes the connections, but not those of sockets. */
   close(): Promise<void>;
+}
+
+export interface Socket extends WebSocket {
+  /** Ends the connection at once: a closing is over only when the other side has agreed to it, which it may never do. */
+  terminate(): void;
 }
 
 /** What we use of Deno; its own types would clash with those of Node. */
@@ -42,8 +47,10 @@ interface DenoRuntime {
   createHttpClient(options: { caCerts?: string[]; cert?: string; key?: string }): { close(): void };
 }
 
-/** What Bun and Deno take besides the URL. */
-type SocketClass = new (url: string, options: Readonly<Record<string, unknown>>) => WebSocket;
+/** What Bun takes besides the URL, and what it gives. */
+type SocketClass = new (url: string, options: Readonly<Record<string, unknown>>) => Socket;
+
+type Undici = typeof import('undici');
 
 /** The header of a block is smaller by far. */
 const SOCKET_MESSAGE_BYTES_MAX = 1_048_576;
@@ -107,7 +114,7 @@ export async function createFetcher(tls: Tls = {}, place: Place = NO_PLACE): Pro
   const only = place.addresses.length === 1 ? place.addresses[0] : undefined;
   if (runtimeName === 'bun') return createBunFetcher(tls, place.host, only);
   // Deno's own client connects to an address of our choice only without TLS; undici does it there as on Node.
-  if (runtimeName === 'deno' && only === undefined) return createDenoFetcher(tls);
+  if (runtimeName === 'deno' && only === undefined) return createDenoFetcher(tls, place);
   return createNodeFetcher(tls, place);
 }
 
@@ -145,13 +152,14 @@ function createBunFetcher(tls: Tls, placed: string, address: string | undefined)
     },
     socket(given, headers) {
       const { url, ...aimed } = aim(given, headers);
-      return new (WebSocket as SocketClass)(url.href, aimed); // Bun documents these options.
+      return new (WebSocket as unknown as SocketClass)(url.href, aimed); // Bun documents both.
     },
     close: async () => {},
   };
 }
 
-function createDenoFetcher({ ca, cert, key }: Tls): Fetcher {
+async function createDenoFetcher(tls: Tls, place: Place): Promise<Fetcher> {
+  const { ca, cert, key } = tls;
   // The global is there on Deno, and its shape is the part of the documented one that is named above.
   const { Deno: deno } = globalThis as unknown as { Deno: DenoRuntime };
   const client = deno.createHttpClient({
@@ -160,31 +168,57 @@ function createDenoFetcher({ ca, cert, key }: Tls): Fetcher {
   });
   return {
     fetch: (url, init) => fetch(url, { ...init, redirect: 'manual', ...{ client } }),
-    socket: (url, headers) => new (WebSocket as SocketClass)(url, { headers, client }), // Deno documents these options.
+    // Deno's own has no end but the one that the other side agrees to.
+    socket: socketsOf(await import('undici'), tls, place),
     close: async () => client.close(),
   };
 }
 
 /** undici's own fetch and WebSocket: the global ones belong to another copy of undici and may refuse a foreign dispatcher. */
-async function createNodeFetcher({ ca, cert, key }: Tls, place: Place): Promise<Fetcher> {
+async function createNodeFetcher(tls: Tls, place: Place): Promise<Fetcher> {
   const undici = await import('undici');
-  const dispatcher = new undici.Agent({
-    connect: {
-      ...(ca !== undefined && { ca }),
-      ...(cert !== undefined && { cert, key }),
-      ...(place.addresses.length > 0 && { lookup: lookupIn(place) }),
-    },
-    webSocket: { maxPayloadSize: SOCKET_MESSAGE_BYTES_MAX },
-  });
+  const dispatcher = new undici.Agent({ connect: connectionOf(tls, place) });
   return {
     fetch: async (url, init) => {
       const response = await undici.fetch(url, { ...init, redirect: 'manual', dispatcher });
       // Both are the web-standard class; only the two packages' names for it differ.
       return response as unknown as Response;
     },
-    // As above.
-    socket: (url, headers) => new undici.WebSocket(url, { headers, dispatcher }) as unknown as WebSocket,
+    socket: socketsOf(undici, tls, place),
     close: () => dispatcher.close(),
+  };
+}
+
+function connectionOf({ ca, cert, key }: Tls, place: Place) {
+  return {
+    ...(ca !== undefined && { ca }),
+    ...(cert !== undefined && { cert, key }),
+    ...(place.addresses.length > 0 && { lookup: lookupIn(place) }),
+  };
+}
+
+/** undici's WebSocket, too, waits for the other side without end: each has a connection in our hands. */
+function socketsOf(undici: Undici, tls: Tls, place: Place): Fetcher['socket'] {
+  const connect = undici.buildConnector({ ...connectionOf(tls, place), allowH2: false });
+  return (url, headers) => {
+    let connection: { destroy(): unknown } | null = null;
+    const dispatcher = new undici.Agent({
+      connect(target, done) {
+        connect(target, (...made) => {
+          connection = made[1];
+          done(...made);
+        });
+      },
+      webSocket: { maxPayloadSize: SOCKET_MESSAGE_BYTES_MAX },
+    });
+    function terminate(): void {
+      connection?.destroy();
+      void dispatcher.destroy(); // What is only being connected.
+    }
+    // The web-standard class, as above.
+    return Object.assign(new undici.WebSocket(url, { headers, dispatcher }), {
+      terminate,
+    }) as unknown as Socket;
   };
 }
 

@@ -5,12 +5,14 @@ import {
   addSample,
   currentSample,
   emptyWindow,
+  endHeads,
   errorRatio,
   type GoodSample,
   latencyPercentile,
   type ProbeFailure,
   type Sample,
   type SampleWindow,
+  unseenMs,
 } from './samples.ts';
 
 function good(sampledAt: number, number = 100, change: Partial<GoodSample> = {}): GoodSample {
@@ -125,6 +127,11 @@ describe('an uptime', () => {
 describe('a head that was told', () => {
   const head = (number: number) => ({ number, hash: '0xtold', headerAt: null });
   const told = addHead(windowOf(good(10)), head(101), 20);
+  const patience = { blocks: 3, ms: 50 };
+  /** Asked when the window was as given. */
+  const asked = (at: SampleWindow, startedAt: number) => ({ startedAt, told: at.told, patience });
+  const polled = (window: SampleWindow, at: number, number: number) =>
+    addSample(window, good(at + 5, number), asked(window, at));
 
   test('counts in the place of the one in the newest sample, and is as fresh', () => {
     expect(currentSample(told, 0)).toEqual({ ...good(20), head: head(101) });
@@ -132,19 +139,50 @@ describe('a head that was told', () => {
   });
 
   test('is newer than the answer to a probe that began before', () => {
-    const window = addSample(told, good(21, 100), 19);
+    const window = addSample(told, good(21, 100), asked(windowOf(good(10)), 19));
     expect(currentSample(window, 0)).toEqual({ ...good(21), head: head(101) });
     expect(window).toMatchObject({ headNumber: 101, moves: [20] });
   });
 
-  test('is older than the answer to a probe that began later', () => {
-    const window = addSample(told, good(30, 99), 25);
-    expect(currentSample(window, 0)).toEqual(good(30, 99));
-    expect(window).toMatchObject({ headNumber: 99, moves: [20, 30] });
+  test('is older than the answer to a probe that began later and has reached it', () => {
+    const window = polled(told, 25, 102);
+    expect(currentSample(window, 0)).toEqual(good(30, 102));
+    expect(window).toMatchObject({ headNumber: 102, moves: [20, 30] });
   });
 
   test('neither ends a failure nor keeps an old success fresh', () => {
     expect(currentSample(addHead(windowOf(failed(10)), head(101), 20), 0)).toEqual(failed(10));
     expect(currentSample(addHead(windowOf(good(10)), head(101), 20), 15)).toBeNull();
+  });
+
+  test.each([
+    { what: 'is a little late', at: 70, number: 98, counts: 101 },
+    { what: 'is too far behind it', at: 21, number: 97, counts: 97 },
+    { what: 'is still behind it when its time is over', at: 71, number: 100, counts: 100 },
+  ])('counts $counts when the answer $what', ({ at, number, counts }) => {
+    const window = polled(told, at, number);
+    expect(currentSample(window, 0)).toMatchObject({ head: { number: counts }, sampledAt: at + 5 });
+    expect(window.headNumber).toBe(counts);
+  });
+
+  test('counts no more after an answer denied it, until an answer has reached what was told before it', () => {
+    const denied = addHead(polled(told, 71, 100), head(102), 80);
+    expect(denied).toMatchObject({ headNumber: 100, moves: [20, 76] });
+    const near = polled(denied, 81, 101);
+    expect(currentSample(near, 0)).toMatchObject({ head: { number: 101 } });
+    const level = addSample(addHead(near, head(103), 92), good(95, 102), asked(near, 90));
+    expect(currentSample(level, 0)).toMatchObject({ head: { number: 103 } });
+    expect(addHead(level, head(104), 99).headNumber).toBe(104);
+  });
+
+  test('makes silence telling as long as more may be told', () => {
+    const unseenAt = (window: SampleWindow, now: number) => unseenMs(window, currentSample(window, 0), now);
+    expect(unseenAt(windowOf(good(10)), 30)).toBe(20);
+    expect(unseenAt(told, 60)).toBe(0);
+    const ended = endHeads(endHeads(told, 40), 50);
+    expect(unseenAt(ended, 60)).toBe(20);
+    expect(unseenAt(polled(ended, 50, 100), 60)).toBe(5);
+    expect(unseenAt(addHead(ended, head(102), 55), 60)).toBe(0);
+    expect(unseenAt(emptyWindow, 60)).toBe(0);
   });
 });

@@ -47,6 +47,21 @@ export interface PastSample {
   readonly latencyMs: number | null;
 }
 
+/** A head of which an upstream told by itself. */
+export interface Told {
+  readonly head: Head;
+  readonly at: number;
+}
+
+/** What an answer is judged by where heads are told, too. */
+export interface Poll {
+  readonly startedAt: number;
+  /** The last head that was told before it began. */
+  readonly told: Told | null;
+  /** An answer may be so far below what was told, and so late: a node may serve HTTP a moment behind its WebSocket. */
+  readonly patience: { readonly blocks: number; readonly ms: number };
+}
+
 /** What is known of one upstream. Replaced with every sample, never edited. */
 export interface SampleWindow {
   /** Oldest first. */
@@ -58,8 +73,14 @@ export interface SampleWindow {
   readonly identity: string | null;
   readonly finalized: number | null;
   readonly headNumber: number | null;
-  /** What it has told of itself since the newest probe began; null for nothing. */
-  readonly pushed: { readonly head: Head; readonly at: number } | null;
+  /** The last head that it told of by itself, whether or not that counts. */
+  readonly told: Told | null;
+  /** That head if it counts more than the newest answer. */
+  readonly pushed: Told | null;
+  /** Its answers are behind what it tells: clients get the answers, so they alone count until they are level again. */
+  readonly isDenied: boolean;
+  /** When it could tell of heads last; null while it can. */
+  readonly heardUntil: number | null;
   /** Since when the head has been seen at this number, epoch ms; null before the first head. */
   readonly standsSince: number | null;
   /** When the head moved the last two times. The first sight of it is no move. */
@@ -79,18 +100,20 @@ export const emptyWindow: SampleWindow = {
   identity: null,
   finalized: null,
   headNumber: null,
+  told: null,
   pushed: null,
+  isDenied: false,
+  heardUntil: null,
   standsSince: null,
   moves: [],
   uptimeS: null,
   restartedAt: null,
 };
 
-/** @param startedAt when the probe began: what the upstream has told since then is newer than its answer */
 export function addSample(
   window: SampleWindow,
   sample: Sample,
-  startedAt: number = sample.sampledAt,
+  poll: Poll = { startedAt: sample.sampledAt, told: window.told, patience: { blocks: 0, ms: 0 } },
 ): SampleWindow {
   const { failure, sampledAt } = sample;
   const past = { failure, sampledAt, latencyMs: sample.failure === null ? sample.latencyMs : null };
@@ -100,18 +123,39 @@ export function addSample(
   if (sample.failure !== null) return next;
   const identity = sample.identity ?? window.identity;
   const finalized = sample.finalized === undefined ? window.finalized : sample.finalized;
-  const isOlder = window.pushed !== null && window.pushed.at >= startedAt;
-  const pushed = isOlder ? window.pushed : null;
-  const heard = { ...next, identity, finalized, pushed, ...uptimeAfter(window, sample) };
-  return isOlder || sample.head === null ? heard : atHead(heard, sample.head, sample.sampledAt);
+  const heard = { ...next, identity, finalized, ...uptimeAfter(window, sample) };
+  if (sample.head === null) return heard;
+  const { pushed, isDenied } = pushedAfter(window, sample.head, poll);
+  return atHead({ ...heard, pushed, isDenied }, pushed ?? { head: sample.head, at: sampledAt });
 }
 
 /** The upstream told of a new head by itself. */
 export function addHead(window: SampleWindow, head: Head, at: number): SampleWindow {
-  return atHead({ ...window, pushed: { head, at } }, head, at);
+  const told = { head, at };
+  const heard = { ...window, told, heardUntil: null };
+  return window.isDenied ? heard : atHead({ ...heard, pushed: told }, told);
 }
 
-function atHead(window: SampleWindow, { number }: Head, at: number): SampleWindow {
+/** It can tell of no heads until the next one. */
+export function endHeads(window: SampleWindow, at: number): SampleWindow {
+  return { ...window, heardUntil: window.heardUntil ?? at };
+}
+
+/** Whether what was told counts more than an answer. Once it was denied it has to be reached, or it would count every other time. */
+function pushedAfter(
+  window: SampleWindow,
+  { number }: Head,
+  { startedAt, told, patience }: Poll,
+): Pick<SampleWindow, 'pushed' | 'isDenied'> {
+  const missing = told === null ? 0 : told.head.number - number;
+  if (told === null || missing <= 0) {
+    return { pushed: window.told === told ? null : window.told, isDenied: false };
+  }
+  const isDenied = window.isDenied || missing > patience.blocks || startedAt - told.at > patience.ms;
+  return { pushed: isDenied ? null : window.told, isDenied };
+}
+
+function atHead(window: SampleWindow, { head: { number }, at }: Told): SampleWindow {
   if (window.headNumber === number) return window;
   const moves = window.headNumber === null ? [] : [...window.moves, at].slice(-2);
   return { ...window, headNumber: number, standsSince: at, moves };
@@ -139,6 +183,13 @@ export function currentSample(window: SampleWindow, freshSince: number): Sample 
 function withPushed({ pushed }: SampleWindow, sample: Sample): Sample {
   if (pushed === null || sample.failure !== null) return sample;
   return { ...sample, head: pushed.head, sampledAt: Math.max(sample.sampledAt, pushed.at) };
+}
+
+/** For how long nobody has looked; 0 while it tells of heads by itself, so that its silence says something. */
+export function unseenMs({ pushed, heardUntil }: SampleWindow, sample: Sample | null, now: number): number {
+  if (sample === null || (pushed !== null && heardUntil === null)) return 0;
+  const seenAt = pushed === null ? sample.sampledAt : Math.max(sample.sampledAt, heardUntil ?? 0);
+  return Math.max(0, now - seenAt);
 }
 
 /** Share of failed probes. A throttled one says nothing against the node. */

@@ -34,10 +34,10 @@ test('a head is published when most upstreams have told of it', async () => {
   const { nodes, ranked, sidecar } = await startPushed();
   for (const node of nodes.slice(0, 2)) node.head = 1001;
   const ranking = await ranked('the new head', atHead(1001));
-  expect(ranking.upstreams.map(({ id, lagBlocks }) => [id, lagBlocks]).toSorted()).toEqual([
-    ['a', 0],
-    ['b', 0],
-    ['c', 1],
+  expect(ranking.upstreams.map(({ id, head }) => [id, head?.number]).toSorted()).toEqual([
+    ['a', 1001],
+    ['b', 1001],
+    ['c', 1000],
   ]);
   expect(ranking.head).toMatchObject({ hash: nodes[0]?.chain.hashOf(1001), confirmations: 2 });
   expect(nodes.map((node) => node.hits('eth_blockNumber'))).toEqual([1, 1, 1]);
@@ -83,6 +83,43 @@ test('a head that falls after a reorganisation is published as it falls', async 
   }
   const { head } = await ranked('the fall', atHead(998));
   expect(head?.hash).toBe(nodes[0]?.chain.hashOf(998));
+});
+
+test('nothing speaks against an upstream that lost its WebSocket, however many heads the others tell of', async () => {
+  const { nodes, ranked, rankings } = await startPushed();
+  const [lost, ...others] = nodes;
+  for (const node of nodes) node.head = 1001;
+  await ranked('a head of all', ({ head }) => head?.number === 1001 && head.confirmations === 3);
+  if (lost) lost.pushMode = 'off';
+  await lost?.restart();
+  const before = rankings.length;
+  for (let number = 1002; number <= 1030; number++) {
+    for (const node of others) node.head = number;
+    await ranked(`the head ${number}`, atHead(number));
+  }
+  expect(rankings.slice(before).filter((ranking) => !says('a', null)(ranking))).toEqual([]);
+});
+
+test('an upstream whose answers stand still lags steadily, whatever its WebSocket tells', async () => {
+  const [frozen, ...nodes] = await startNodes({}, PUSHING, PUSHING, PUSHING);
+  if (!frozen) throw new TypeError('a node was started');
+  const main = network([frozen, ...nodes.slice(1)]);
+  const wsUrl = nodes[0]?.url.replace('http', 'ws');
+  const upstreams = main.upstreams.map((upstream) =>
+    upstream.id === 'a' ? { ...upstream, wsUrl } : upstream,
+  );
+  const { ranked, rankings } = stage({ config: configOf({ main: { ...main, upstreams } }) });
+  await subscribed(nodes);
+  const move = async (to: number) => {
+    for (const node of nodes) node.head = to;
+    await ranked(`the head ${to}`, atHead(to));
+  };
+  await move(1007);
+  await ranked('the lag', ({ upstreams }) => upstreams.some(({ lagBlocks }) => lagBlocks === 7));
+  const before = rankings.length;
+  for (let number = 1008; number <= 1030; number++) await move(number);
+  const reasons = rankings.slice(before).map((ranking) => reasonsIn(ranking).a);
+  expect(reasons.filter((reason) => reason !== 'lagging' && reason !== 'stalled')).toEqual([]);
 });
 
 test('what is no head is passed over: text, a huge message, heights that are none', async () => {

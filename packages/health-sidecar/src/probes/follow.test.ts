@@ -2,6 +2,7 @@
 import type { Head } from '@rpc-balancer/shared';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import type { Socket } from '../runtime.ts';
 import { evm } from './evm.ts';
 import { follow } from './follow.ts';
 import type { Push } from './protocol.ts';
@@ -11,6 +12,9 @@ import { PROTOCOLS } from './protocols.ts';
 class ScriptedSocket extends EventTarget {
   readonly sent: string[] = [];
   closed = false;
+  terminated = false;
+  /** Whether the other side agrees to a closing. */
+  answers = true;
   onopen = () => {};
   onmessage = (_: { readonly data: unknown }) => {};
   onerror = () => {};
@@ -21,6 +25,10 @@ class ScriptedSocket extends EventTarget {
   }
   close(): void {
     this.closed = true;
+    if (this.answers) this.onclose();
+  }
+  terminate(): void {
+    this.terminated = true;
   }
   tell(message: object): void {
     this.onmessage({ data: JSON.stringify({ jsonrpc: '2.0', ...message }) });
@@ -40,6 +48,7 @@ function bench({ random = 1, opens = true } = {}) {
   const sockets: ScriptedSocket[] = [];
   const pauses: Pause[] = [];
   const heads: number[] = [];
+  const endedAfter: number[] = [];
   const over = new AbortController();
   let now = 0;
   const following = follow({
@@ -49,7 +58,7 @@ function bench({ random = 1, opens = true } = {}) {
       if (!opens) throw new Error('no such certificate');
       const socket = new ScriptedSocket();
       sockets.push(socket);
-      return socket as unknown as WebSocket; // It has what is used of one.
+      return socket as unknown as Socket; // It has what is used of one.
     },
     ...{ timeoutMs: 700, signal: over.signal, now: () => now, random: () => random },
     pause: (ms, signal) =>
@@ -59,6 +68,7 @@ function bench({ random = 1, opens = true } = {}) {
         signal.addEventListener('abort', () => resolve(), { once: true });
       }),
     onHead: ({ number }: Head) => heads.push(number),
+    onEnd: () => endedAfter.push(heads.length),
   });
   onTestFinished(async () => {
     over.abort();
@@ -67,7 +77,7 @@ function bench({ random = 1, opens = true } = {}) {
   /** Everything that is ready to run has run. */
   const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
   return {
-    ...{ sockets, pauses, heads, over, following, settle },
+    ...{ sockets, pauses, heads, endedAfter, over, following, settle },
     advance: (ms: number) => {
       now += ms;
     },
@@ -155,6 +165,16 @@ describe('the pause before the next socket', () => {
     expect([socket.closed, pauses.at(-1)?.ms]).toEqual([true, 600_000]);
   });
 
+  test('is short after a subscription that was agreed to and is cancelled', async () => {
+    const { socket, pauses, advance, settle } = await opened();
+    socket.tell({ id: 1, result: {} });
+    socket.tellHead(5);
+    advance(60_000);
+    socket.tell({ id: 1, error: { code: -32_000, message: 'subscription was cancelled' } });
+    await settle();
+    expect([socket.closed, pauses.at(-1)?.ms]).toEqual([true, 500]);
+  });
+
   test('comes, too, when no socket can be opened', async () => {
     const given = bench({ opens: false });
     await given.settle();
@@ -195,6 +215,41 @@ test('nothing is told after the end, and the socket is closed', async () => {
   await following.ended;
   socket.tellHead(5);
   expect([socket.closed, heads]).toEqual([true, []]);
+});
+
+test('the end of each connection is told', async () => {
+  const { socket, endedAfter, settle } = await opened();
+  socket.tellHead(5);
+  expect(endedAfter).toEqual([]);
+  socket.onclose();
+  await settle();
+  expect(endedAfter).toEqual([1]);
+});
+
+describe('a socket whose closing is never answered', () => {
+  async function closing() {
+    const given = await opened();
+    given.socket.answers = false;
+    given.socket.onerror();
+    await given.settle();
+    expect(given.socket).toMatchObject({ closed: true, terminated: false });
+    return given;
+  }
+
+  test('is ended by force after three seconds, and not before is there another', async () => {
+    const { socket, sockets, pauses, settle } = await closing();
+    expect(pauses.at(-1)?.ms).toBe(3000);
+    pauses.at(-1)?.end();
+    await settle();
+    expect([socket.terminated, pauses.at(-1)?.ms, sockets.length]).toEqual([true, 8000, 1]);
+  });
+
+  test('is ended by force when nobody wants to be told any more', async () => {
+    const { socket, over, following } = await closing();
+    over.abort();
+    await following.ended;
+    expect(socket.terminated).toBe(true);
+  });
 });
 
 test('no message of any protocol breaks it, and a head that is believed has an exact height', () => {

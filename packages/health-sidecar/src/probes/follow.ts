@@ -1,13 +1,14 @@
 // Decides: how one upstream is listened to for new heads: connected, subscribed, connected again, given up for long.
 // Must not know: what follows from a head, and other upstreams. Whatever goes wrong here speaks against nobody: polling goes on.
 import type { Head } from '@rpc-balancer/shared';
+import type { Socket } from '../runtime.ts';
 import type { Push } from './protocol.ts';
 import { isRecord, parsedJson } from './values.ts';
 
 export interface FollowOptions {
   readonly push: Push;
   /** Opens a socket; may reject. */
-  readonly open: () => Promise<WebSocket>;
+  readonly open: () => Promise<Socket>;
   /** How long it may take until the upstream has agreed to tell. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
@@ -16,6 +17,8 @@ export interface FollowOptions {
   /** Resolves early when the signal says so; never rejects. */
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly onHead: (head: Head) => void;
+  /** A connection is over: until the next head nothing follows from silence. */
+  readonly onEnd: () => void;
 }
 
 export interface Following {
@@ -28,11 +31,20 @@ export interface Following {
 /** `refused`: it does not know such a subscription. */
 type Ending = 'told' | 'failed' | 'refused';
 
+/** One connection: to be ended, and gone. */
+interface Session {
+  readonly over: AbortController;
+  readonly gone: AbortController;
+}
+
 /** Blocks with thousands of transactions have small headers; more is nonsense, and is not parsed. */
 const MESSAGE_CHARS_MAX = 262_144;
 
 /** A head that is told this much later than it could be polled is not worth a socket. */
 const SILENCE_MS = 3000;
+
+/** Who is alive closes in less; who does not would keep a socket of each attempt. */
+const CLOSE_MS = 3000;
 
 const RETRY_MIN_MS = 500;
 /** An upstream without WebSocket may get one some day. */
@@ -46,7 +58,7 @@ const SUBSCRIPTION_ID = 1;
 
 export function follow(options: FollowOptions): Following {
   const { signal, now, random, pause } = options;
-  let session = new AbortController();
+  let session = newSession();
   let told: number | null = null;
   let behindSince: number | null = null;
 
@@ -54,9 +66,10 @@ export function follow(options: FollowOptions): Following {
     let failures = 0;
     let hasTold = false;
     // One listener for all sessions: a signal made of two is kept by both for as long as they live.
-    signal.addEventListener('abort', () => session.abort(), { once: true });
+    const endAtOnce = () => [session.over, session.gone].map((one) => one.abort());
+    signal.addEventListener('abort', endAtOnce, { once: true });
     while (!signal.aborted) {
-      session = new AbortController();
+      session = newSession();
       told = null;
       behindSince = null;
       const beganAt = now();
@@ -82,19 +95,23 @@ export function follow(options: FollowOptions): Following {
       told ??= height;
       if (height <= told) behindSince = null;
       else behindSince ??= now();
-      if (behindSince !== null && now() - behindSince >= SILENCE_MS) session.abort();
+      if (behindSince !== null && now() - behindSince >= SILENCE_MS) session.over.abort();
     },
     ended: listenOn(),
   };
 }
 
+function newSession(): Session {
+  return { over: new AbortController(), gone: new AbortController() };
+}
+
 /** One connection, from its opening to its end. */
 async function listen(
-  { push, open, timeoutMs, pause, onHead }: FollowOptions,
-  session: AbortController,
+  { push, open, timeoutMs, pause, onHead, onEnd }: FollowOptions,
+  { over, gone }: Session,
 ): Promise<Ending> {
-  const { signal } = session;
-  const end = () => session.abort();
+  const { signal } = over;
+  const end = () => over.abort();
   const socket = await open().catch(() => null); // Such as a certificate that the runtime cannot read.
   if (socket === null) return 'failed';
   let agreed = false;
@@ -108,8 +125,10 @@ async function listen(
     if (signal.aborted || typeof data !== 'string' || data.length > MESSAGE_CHARS_MAX) return;
     const message = parsedJson(data);
     if (!isRecord(message)) return;
-    if (message.id === SUBSCRIPTION_ID && isRecord(message.error)) ending = 'refused';
-    if (ending === 'refused') return end();
+    if (message.id === SUBSCRIPTION_ID && isRecord(message.error)) {
+      if (!agreed) ending = 'refused'; // Else it is cancelled, as CometBFT does when it stops or we are slow.
+      return end();
+    }
     agreed = true;
     const head = push.headIn(message);
     if (head === null) return;
@@ -117,12 +136,18 @@ async function listen(
     onHead(head);
   };
   socket.onerror = end;
-  socket.onclose = end;
+  socket.onclose = () => {
+    gone.abort();
+    end();
+  };
   void pause(timeoutMs, signal).then(() => agreed || end());
   await new Promise<void>((resolve) => {
     if (signal.aborted) resolve();
     signal.addEventListener('abort', () => resolve(), { once: true });
   });
+  onEnd();
   socket.close();
+  await pause(CLOSE_MS, gone.signal);
+  socket.terminate();
   return ending;
 }

@@ -1,7 +1,7 @@
 // Decides: which upstreams are listened to for new heads, and where their WebSockets are.
 // Must not know: what follows from a head, when an upstream is polled.
 import { type Head, type LocatedUpstream, type ProtocolName, socketEndpointOf } from '@rpc-balancer/shared';
-import type { Fetcher } from '../runtime.ts';
+import type { Fetcher, Socket } from '../runtime.ts';
 import { type Following, type FollowOptions, follow } from './follow.ts';
 import type { Push } from './protocol.ts';
 import { PROTOCOLS } from './protocols.ts';
@@ -11,6 +11,8 @@ export interface FollowersOptions extends Pick<FollowOptions, 'signal' | 'now' |
   readonly timeoutMs: number;
   readonly fetcherOf: (upstream: LocatedUpstream) => Promise<Fetcher>;
   readonly onHead: (upstream: string, head: Head) => void;
+  /** It is not listened to any more, until its next head. */
+  readonly onEnd: (upstream: string) => void;
 }
 
 interface Followed extends Following {
@@ -41,6 +43,7 @@ export function createFollowers(options: FollowersOptions): Followers {
       signal: over.signal,
       open: async () => openSocket(await options.fetcherOf(upstream), upstream, pushed),
       onHead: (head) => options.onHead(upstream.id, head),
+      onEnd: () => options.onEnd(upstream.id),
     });
     const one = { ...following, upstream, over };
     followed.set(upstream.id, one);
@@ -76,7 +79,7 @@ function placeOf({ id, addresses }: LocatedUpstream): string {
   return [id, ...addresses.toSorted()].join();
 }
 
-function openSocket(fetcher: Fetcher, upstream: LocatedUpstream, push: Push): WebSocket {
+function openSocket(fetcher: Fetcher, upstream: LocatedUpstream, push: Push): Socket {
   const { origin, path, query, headers } = socketEndpointOf(upstream, push.path);
   return fetcher.socket(`${origin}${path}${query}`, headers);
 }

@@ -29,7 +29,7 @@ function upstreamsOf(...ids: readonly string[]): LocatedUpstream[] {
 function proberOf(fetcherOf: ProberOptions['fetcherOf'], given: Partial<ProberOptions> = {}) {
   const sampled: string[] = [];
   const prober = createProber({
-    config: { protocol: 'evm' },
+    config: { protocol: 'evm', maxLagBlocks: 5 },
     probe: probeOf(),
     fetcherOf,
     signal: new AbortController().signal,
@@ -91,7 +91,7 @@ test.each([
   const asked: string[] = [];
   let now = 0;
   const { prober } = proberOf(async () => substrateFetcher(asked), {
-    ...{ config: { protocol: 'substrate' }, now: () => now },
+    ...{ config: { protocol: 'substrate', maxLagBlocks: 3 }, now: () => now },
   });
   const countAt = async (at: number, ...ids: readonly string[]) => {
     now = at;
@@ -111,7 +111,7 @@ test('incident 11: where calls are counted no batch is tried, because its refusa
   const asked: string[] = [];
   const probe = { ...probeOf(), maxPerMinute: 1000 };
   const { prober } = proberOf(async () => substrateFetcher(asked), {
-    ...{ config: { protocol: 'substrate' }, probe },
+    ...{ config: { protocol: 'substrate', maxLagBlocks: 3 }, probe },
   });
   await prober.start(upstreamsOf('a')).whole;
   expect(asked).toContain('chain_getHeader');

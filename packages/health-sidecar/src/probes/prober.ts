@@ -8,7 +8,7 @@ import {
   type ProbeConfig,
 } from '@rpc-balancer/shared';
 import { errorText, type Fetcher } from '../runtime.ts';
-import { addHead, addSample, emptyWindow, type Sample, type SampleWindow } from '../samples.ts';
+import { addHead, addSample, emptyWindow, endHeads, type Sample, type SampleWindow } from '../samples.ts';
 import { probeUpstream } from './attempts.ts';
 import { createFollowers } from './followers.ts';
 import { createGather } from './gather.ts';
@@ -17,7 +17,7 @@ import type { Batches } from './protocol.ts';
 import { PROTOCOLS } from './protocols.ts';
 
 export interface ProberOptions {
-  readonly config: Pick<NetworkConfig, 'protocol'>;
+  readonly config: Pick<NetworkConfig, 'protocol' | 'maxLagBlocks'>;
   readonly probe: ProbeConfig;
   readonly fetcherOf: (upstream: LocatedUpstream) => Promise<Fetcher>;
   readonly signal: AbortSignal;
@@ -69,14 +69,21 @@ export function createProber(options: ProberOptions): Prober {
   const refusedBatchAt = new Map<string, number>();
   const news = createGather(now, options.pause);
   const { protocol } = options.config;
-  const followers = createFollowers({ ...options, protocol, timeoutMs: probe.timeout, onHead });
+  const followers = createFollowers({ ...options, protocol, timeoutMs: probe.timeout, onHead, onEnd });
+  const patience = { blocks: options.config.maxLagBlocks, ms: probe.timeout };
 
   function onHead(id: string, head: Head): void {
     const window = windows.get(id);
     if (!window) return;
     options.onPushed(id, now());
-    windows.set(id, addHead(window, head, now()));
-    if (window.headNumber !== head.number) news.tell();
+    const next = addHead(window, head, now());
+    windows.set(id, next);
+    if (window.headNumber !== next.headNumber) news.tell();
+  }
+
+  function onEnd(id: string): void {
+    const window = windows.get(id);
+    if (window) windows.set(id, endHeads(window, now()));
   }
 
   function isDue({ id }: LocatedUpstream): boolean {
@@ -93,12 +100,16 @@ export function createProber(options: ProberOptions): Prober {
 
   async function probeOne(upstream: LocatedUpstream): Promise<void> {
     const startedAt = now();
+    const told = windows.get(upstream.id)?.told ?? null;
     const sample = await sampleOf(upstream);
     running.delete(upstream.id);
     // A probe that we ended ourselves says nothing about the upstream, and one that is gone is nobody's any more.
     if (signal.aborted || !lastStartedAt.has(upstream.id)) return;
     if (sample.failure === null && sample.facts) describedAt.set(upstream.id, startedAt);
-    windows.set(upstream.id, addSample(windows.get(upstream.id) ?? emptyWindow, sample, startedAt));
+    windows.set(
+      upstream.id,
+      addSample(windows.get(upstream.id) ?? emptyWindow, sample, { startedAt, told, patience }),
+    );
     if (sample.failure === null && sample.head) followers.polled(upstream, sample.head);
     options.onSample(upstream.id, sample, now() - startedAt);
   }
