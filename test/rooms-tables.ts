@@ -22,7 +22,7 @@ export const ROOMS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['cycle', 'lease', 'attendance', 'status', 'metrics'],
     ['probes', 'publish', 'budgets'],
     ['rank', 'reach'],
-    ['head', 'samples', 'fetchers', 'spread', 'failure'],
+    ['head', 'lag', 'samples', 'fetchers', 'spread', 'failure'],
     ['runtime', 'version'],
   ],
   'gateway-plugin': [

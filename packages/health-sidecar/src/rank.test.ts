@@ -320,15 +320,15 @@ describe('beside upstreams that tell of four blocks a second, one that was last 
   const past = { blockIntervalMs: 250 };
   const inputWith = (c: readonly Sample[]) => inputOf({ samples: { a: told, b: told, c }, past });
 
-  test.each<[string, readonly Sample[], Reason | null]>([
-    ['is well: nobody knows what it made since', [seen(92, 3900), seen(100, 1900)], null],
-    ['is well, also after many blocks', [seen(85, 5900)], null],
-    ['lags when it lagged then', [seen(86, 3900), seen(94, 1900)], 'lagging'],
-    ['is stalled when it was found where it had been', [seen(100, 2100), seen(100, 100)], 'stalled'],
-  ])('%s', (_, samples, reason) => {
+  test.each<[string, readonly Sample[], Reason | null, lagBlocks: number]>([
+    ['is well: nobody knows what it made since', [seen(92, 3900), seen(100, 1900)], null, 1],
+    ['is well, also after many blocks', [seen(85, 5900)], null, 0],
+    ['lags when it lagged then', [seen(86, 3900), seen(94, 1900)], 'lagging', 7],
+    ['is stalled when it was found where it had been', [seen(100, 2100), seen(100, 100)], 'stalled', 8],
+  ])('%s', (_, samples, reason, lagBlocks) => {
     const ranking = rank(inputWith(samples));
     expect(reasonsOf(ranking)).toEqual({ a: null, b: null, c: reason });
-    expect(ranking.upstreams.filter(({ score }) => score < 0)).toEqual([]);
+    expect(ranking.upstreams.find(({ id }) => id === 'c')).toMatchObject({ lagBlocks });
   });
 
   test('is stalled when it tells of heads, too, and has told of none', () => {

@@ -10,6 +10,7 @@ import type {
   Reason,
 } from '@rpc-balancer/shared';
 import { agreeOnHead, byVoter, type Candidate, type HeadResult, majorityOf, stalledSince } from './head.ts';
+import { knownLag, type Looked } from './lag.ts';
 import {
   currentSample,
   emptyWindow,
@@ -55,6 +56,7 @@ interface View {
   readonly identity: string | null;
   /** For how long nobody has looked. */
   readonly unseenMs: number;
+  readonly before: Looked['before'];
 }
 
 /** Whether those that were heard may decide. */
@@ -64,7 +66,13 @@ type Enough = (heard: readonly { readonly voter: string }[]) => boolean;
 const HALF_SCORE_MS = 1000;
 
 export function rank(input: RankInput): RankingDraft {
-  const views = input.upstreams.map((upstream) => viewOf(upstream, input));
+  const { past } = input;
+  const lagsBefore = new Map(past?.upstreams.map(({ id, lagBlocks }) => [id, lagBlocks]));
+  const views = input.upstreams.map((upstream): View => {
+    const lagBlocks = lagsBefore.get(upstream.id) ?? null;
+    const before = past === null || lagBlocks === null ? null : { lagBlocks, at: past.generatedAt };
+    return { ...viewOf(upstream, input), before };
+  });
   const enabled = views.filter((view) => !view.disabled);
   const configuredCount = byVoter(enabled).length;
   const enough: Enough = (heard) =>
@@ -72,7 +80,6 @@ export function rank(input: RankInput): RankingDraft {
     (heard.length >= majorityOf(enabled.length) && byVoter(heard).length >= majorityOf(configuredCount));
   const identity = identityOf(input, enabled, enough);
   const candidates = enabled.flatMap((view) => candidateOf(view, identity));
-  const { past } = input;
   const result = agreeOnHead({
     configuredCount,
     candidates: enough(candidates) ? candidates : [],
@@ -83,7 +90,7 @@ export function rank(input: RankInput): RankingDraft {
   });
   const stalled = stalledSince(result, input);
   const upstreams = views.map((view) => ({
-    ...rankedOf(view, identity, result, input.config.maxLagBlocks),
+    ...rankedOf(view, identity, result, input),
     load: input.loads.get(view.id) ?? null,
     budget: input.budgets.get(view.id) ?? null,
   }));
@@ -108,7 +115,10 @@ function isHeadless(enabled: readonly View[]): boolean {
   return heads.length > 0 && heads.every((head) => head === null);
 }
 
-function viewOf({ id, voter, disabled }: RankInput['upstreams'][number], input: RankInput): View {
+function viewOf(
+  { id, voter, disabled }: RankInput['upstreams'][number],
+  input: RankInput,
+): Omit<View, 'before'> {
   const window = input.windows.get(id) ?? emptyWindow;
   const sample = currentSample(window, input.freshSince);
   const identity = window.identity ?? foreignBefore(id, input);
@@ -168,21 +178,18 @@ function rankedOf(
   view: View,
   identity: string | null,
   result: HeadResult,
-  maxLagBlocks: number,
+  { config: { maxLagBlocks }, now }: Pick<RankInput, 'config' | 'now'>,
 ): Omit<RankedUpstream, 'load' | 'budget'> {
   const { id, sample, window } = view;
   const good = isGood(sample) ? sample : null;
   const foreign = isForeign(view, identity);
-  const lagBlocks =
-    good?.head && result.head && !foreign ? Math.max(0, result.head.number - good.head.number) : null;
-  // As many blocks as the chain has made since somebody looked are no lag.
+  const behindBlocks = good?.head && result.head && !foreign ? result.head.number - good.head.number : null;
   const { blockIntervalMs } = result;
-  const unseenBlocks = blockIntervalMs === null ? 0 : Math.floor(view.unseenMs / blockIntervalMs);
-  const knownLag = lagBlocks === null ? null : Math.max(0, lagBlocks - unseenBlocks);
-  const reason = foreign ? 'wrong_chain' : reasonOf(view, result, knownLag, maxLagBlocks);
+  const lagBlocks = behindBlocks === null ? null : knownLag({ ...view, behindBlocks, blockIntervalMs, now });
+  const reason = foreign ? 'wrong_chain' : reasonOf(view, result, lagBlocks, maxLagBlocks);
   const latencyP50Ms = latencyPercentile(window, 50);
   const ratio = errorRatio(window);
-  const near = 1 - (knownLag ?? 0) / (2 * (maxLagBlocks + 1)); // The furthest that is allowed costs half.
+  const near = 1 - (lagBlocks ?? 0) / (2 * (maxLagBlocks + 1)); // The furthest that is allowed costs half.
   const score = (1 - ratio) * near * (HALF_SCORE_MS / (HALF_SCORE_MS + (latencyP50Ms ?? 0)));
   return {
     id,
