@@ -7,15 +7,16 @@ export interface Looked {
   /** For how long nobody has looked. */
   readonly unseenMs: number;
   readonly blockIntervalMs: number | null;
-  /** The known lag of the last ranking, and when that was made; null where there was none. */
-  readonly before: { readonly lagBlocks: number; readonly at: number } | null;
-  readonly now: number;
+  /** The known lag in the last ranking, and for how long that is over; null where there was none. */
+  readonly lagBefore: number | null;
+  readonly sinceBeforeMs: number | null;
 }
 
-export function knownLag({ behindBlocks, unseenMs, blockIntervalMs, before, now }: Looked): number {
+export function knownLag(looked: Looked): number {
+  const { behindBlocks, unseenMs, blockIntervalMs, lagBefore, sinceBeforeMs } = looked;
   const unseenBlocks = blockIntervalMs === null ? 0 : Math.floor(unseenMs / blockIntervalMs);
   const lagBlocks = Math.max(0, behindBlocks - unseenBlocks);
   // The interval is an estimate: over many blocks its error would be a lag.
-  const isUnseenSince = before !== null && unseenMs > 0 && now - unseenMs <= before.at;
-  return isUnseenSince ? Math.min(lagBlocks, before.lagBlocks) : lagBlocks;
+  const isUnseenSince = unseenMs > 0 && sinceBeforeMs !== null && unseenMs >= sinceBeforeMs;
+  return isUnseenSince ? Math.min(lagBlocks, lagBefore ?? lagBlocks) : lagBlocks;
 }

@@ -19,13 +19,7 @@ function good(change: Partial<GoodSample> & { readonly number?: number } = {}): 
   const { number = 100, ...rest } = change;
   const head = { number, hash: null, headerAt: NOW - 1000 };
   return {
-    failure: null,
-    sampledAt: NOW,
-    latencyMs: 10,
-    identity: '1',
-    syncing: false,
-    head,
-    finalized: null,
+    ...{ failure: null, sampledAt: NOW, latencyMs: 10, identity: '1', syncing: false, head, finalized: null },
     ...rest,
   };
 }

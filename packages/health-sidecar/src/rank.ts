@@ -10,7 +10,7 @@ import type {
   Reason,
 } from '@rpc-balancer/shared';
 import { agreeOnHead, byVoter, type Candidate, type HeadResult, majorityOf, stalledSince } from './head.ts';
-import { knownLag, type Looked } from './lag.ts';
+import { knownLag } from './lag.ts';
 import {
   currentSample,
   emptyWindow,
@@ -56,7 +56,8 @@ interface View {
   readonly identity: string | null;
   /** For how long nobody has looked. */
   readonly unseenMs: number;
-  readonly before: Looked['before'];
+  /** In the last ranking. */
+  readonly lagBefore: number | null;
 }
 
 /** Whether those that were heard may decide. */
@@ -67,12 +68,8 @@ const HALF_SCORE_MS = 1000;
 
 export function rank(input: RankInput): RankingDraft {
   const { past } = input;
-  const lagsBefore = new Map(past?.upstreams.map(({ id, lagBlocks }) => [id, lagBlocks]));
-  const views = input.upstreams.map((upstream): View => {
-    const lagBlocks = lagsBefore.get(upstream.id) ?? null;
-    const before = past === null || lagBlocks === null ? null : { lagBlocks, at: past.generatedAt };
-    return { ...viewOf(upstream, input), before };
-  });
+  const before = new Map(past?.upstreams.map((upstream) => [upstream.id, upstream]));
+  const views = input.upstreams.map((upstream) => viewOf(upstream, input, before.get(upstream.id)));
   const enabled = views.filter((view) => !view.disabled);
   const configuredCount = byVoter(enabled).length;
   const enough: Enough = (heard) =>
@@ -118,17 +115,16 @@ function isHeadless(enabled: readonly View[]): boolean {
 function viewOf(
   { id, voter, disabled }: RankInput['upstreams'][number],
   input: RankInput,
-): Omit<View, 'before'> {
+  before: RankedUpstream | undefined,
+): View {
   const window = input.windows.get(id) ?? emptyWindow;
   const sample = currentSample(window, input.freshSince);
-  const identity = window.identity ?? foreignBefore(id, input);
-  return { id, voter, disabled, window, sample, identity, unseenMs: unseenMs(window, sample, input.now) };
-}
-
-/** An upstream of another chain stays one for the next publisher, until it says what it is. */
-function foreignBefore(id: string, { past }: RankInput): string | null {
-  const before = past?.upstreams.find((upstream) => upstream.id === id);
-  return before?.reason === 'wrong_chain' ? FOREIGN : null;
+  // An upstream of another chain stays one for the next publisher, until it says what it is.
+  const identity = window.identity ?? (before?.reason === 'wrong_chain' ? FOREIGN : null);
+  return {
+    ...{ id, voter, disabled, window, sample, identity, lagBefore: before?.lagBlocks ?? null },
+    unseenMs: unseenMs(window, sample, input.now),
+  };
 }
 
 /** Stands for an identity of which we know only that it was not the network's. */
@@ -178,14 +174,15 @@ function rankedOf(
   view: View,
   identity: string | null,
   result: HeadResult,
-  { config: { maxLagBlocks }, now }: Pick<RankInput, 'config' | 'now'>,
+  { config: { maxLagBlocks }, past, now }: RankInput,
 ): Omit<RankedUpstream, 'load' | 'budget'> {
   const { id, sample, window } = view;
   const good = isGood(sample) ? sample : null;
   const foreign = isForeign(view, identity);
   const behindBlocks = good?.head && result.head && !foreign ? result.head.number - good.head.number : null;
-  const { blockIntervalMs } = result;
-  const lagBlocks = behindBlocks === null ? null : knownLag({ ...view, behindBlocks, blockIntervalMs, now });
+  const sinceBeforeMs = past && now - past.generatedAt;
+  const lagBlocks =
+    behindBlocks === null ? null : knownLag({ ...view, ...result, behindBlocks, sinceBeforeMs });
   const reason = foreign ? 'wrong_chain' : reasonOf(view, result, lagBlocks, maxLagBlocks);
   const latencyP50Ms = latencyPercentile(window, 50);
   const ratio = errorRatio(window);
