@@ -110,14 +110,17 @@ test('an upstream whose answers stand still lags steadily, whatever its WebSocke
   );
   const { ranked, rankings } = stage({ config: configOf({ main: { ...main, upstreams } }) });
   await subscribed(nodes);
-  const move = async (to: number) => {
-    for (const node of nodes) node.head = to;
-    await ranked(`the head ${to}`, atHead(to));
-  };
-  await move(1007);
-  await ranked('the lag', ({ upstreams }) => upstreams.some(({ lagBlocks }) => lagBlocks === 7));
+  const [telling, ...others] = nodes;
+  if (telling) telling.head = 2000;
+  await waitFor(() => rankings.some(says('a', 'suspect')), { what: 'a head that was told' });
+  await ranked('what it answers', says('a', null));
+  for (const node of others) node.head = 2000;
+  await ranked('the lag', says('a', 'lagging'));
   const before = rankings.length;
-  for (let number = 1008; number <= 1030; number++) await move(number);
+  for (let number = 2001; number <= 2020; number++) {
+    for (const node of nodes) node.head = number;
+    await ranked(`the head ${number}`, atHead(number));
+  }
   const reasons = rankings.slice(before).map((ranking) => reasonsIn(ranking).a);
   expect(reasons.filter((reason) => reason !== 'lagging' && reason !== 'stalled')).toEqual([]);
 });

@@ -27,7 +27,7 @@ const rankedSchema = z.object({
   reason: z.enum(reasonNames).nullable(),
   head: headSchema.nullable(),
   finalized: count.nullable(),
-  /** Network head minus own head, in blocks; null while either is unknown. */
+  /** Network head minus own head, in blocks, as far as it is known: not what was made since anybody looked. Null while either is unknown. */
   lagBlocks: count.nullable(),
   /** Over the successful probes in the window. */
   latencyP50Ms: z.number().nonnegative().nullable(),
