@@ -202,7 +202,7 @@ function socketsOf(undici: Undici, tls: Tls, place: Place): Fetcher['socket'] {
   const connect = undici.buildConnector({ ...connectionOf(tls, place), allowH2: false });
   return (url, headers) => {
     let connection: { destroy(): unknown } | null = null;
-    const dispatcher = new undici.Agent({
+    const dispatcher = new undici.Client(new URL(url.replace(/^ws/, 'http')).origin, {
       connect(target, done) {
         connect(target, (...made) => {
           connection = made[1];
