@@ -11,6 +11,7 @@ import type {
   ProbeConfig,
   Ranking,
   RankingDraft,
+  Redact,
   Store,
 } from '@rpc-balancer/shared';
 import { createBudgets } from './budgets.ts';
@@ -37,7 +38,7 @@ export interface CycleOptions {
   readonly now: () => number;
   readonly random: () => number;
   readonly log: Log;
-  readonly redact: (text: string) => string;
+  readonly redact: Redact;
   readonly onSample: (upstream: string, sample: Sample, durationMs: number) => void;
   /** @param problem why there is no load; null for a good one */
   readonly onLoad: (upstream: string, problem: string | null) => void;

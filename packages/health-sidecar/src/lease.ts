@@ -1,6 +1,6 @@
 // Decides: when this process holds the lease of one network, by the store's word and by its own clock.
 // Must not know: what is done under the lease.
-import type { Lease, Log, Store } from '@rpc-balancer/shared';
+import type { Lease, Log, Redact, Store } from '@rpc-balancer/shared';
 import { logFailure } from './failure.ts';
 import { rest } from './runtime.ts';
 import type { Seat } from './spread.ts';
@@ -25,7 +25,7 @@ export interface LeaseOptions {
   readonly now: () => number;
   readonly random: () => number;
   readonly log: Log;
-  readonly redact: (text: string) => string;
+  readonly redact: Redact;
   /** Takes a seat among the sidecars; `give` is called when another one should have the lease. */
   readonly join: (give: (heir: string) => void) => Seat;
   /** Runs while the lease is held; must end soon after the signal. */

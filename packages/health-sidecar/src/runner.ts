@@ -8,6 +8,7 @@ import {
   type NetworkConfig,
   type ProbeConfig,
   type Ranking,
+  type Redact,
   type Resolver,
   type Store,
 } from '@rpc-balancer/shared';
@@ -38,7 +39,7 @@ export interface Surroundings {
   readonly random: () => number;
   readonly log: Log;
   /** Hides the configuration's secrets in a text; see `redactorOf`. */
-  readonly redact: (text: string) => string;
+  readonly redact: Redact;
 }
 
 export interface RunnerOptions extends RunnerSettings, Surroundings {

@@ -56,7 +56,7 @@ export { isRepeatedByNginx, PASSED_VERBS, verbSafety } from './protocols/verbs.t
 export { type ChainView, chainView } from './protocols/view.ts';
 export { subjectIn } from './protocols/writes.ts';
 export { isHard, REASONS, type Reason, type ReasonKind } from './reasons.ts';
-export { createRedactor, foreignText, HIDDEN, redactUrl } from './redact.ts';
+export { createRedactor, foreignText, HIDDEN, type Redact, redactUrl } from './redact.ts';
 export { type Reloader, type ReloadResult, startReloader } from './reload.ts';
 export { createMemoryStore } from './store/memory.ts';
 export type { Client as RedisClient } from './store/redis/client.ts';

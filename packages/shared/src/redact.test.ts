@@ -80,7 +80,57 @@ describe('createRedactor', () => {
   });
 });
 
+describe('a redactor that shows the beginning of a text', () => {
+  const gaps = fc.stringMatching(/^[ .,:-]{0,9}$/);
+  const texts = fc.array(fc.tuple(secret, gaps), { minLength: 1, maxLength: 8 });
+
+  test('shows no part of any secret, wherever the cut is', () => {
+    fc.assert(
+      fc.property(texts, fc.nat(120), (pairs, charsMax) => {
+        const text = pairs.map(([word, gap]) => gap + word).join('');
+        const shown = createRedactor(pairs.map(([word]) => word))(text, charsMax);
+        expect(shown.length).toBeLessThanOrEqual(charsMax + 1);
+        expect(shown).not.toMatch(/[A-Za-z0-9]/);
+      }),
+    );
+  });
+
+  test('shows as much as it may where nothing is hidden, and says that more follows', () => {
+    const redact = createRedactor(['abcdef']);
+    expect(redact('x'.repeat(30), 30)).toBe('x'.repeat(30));
+    expect(redact('x'.repeat(31), 30)).toBe(`${'x'.repeat(30)}…`);
+    expect(redact('x'.repeat(99), 30)).toBe(`${'x'.repeat(30)}…`);
+    expect(createRedactor([])('xyz', 2)).toBe('xy…');
+  });
+
+  test('shows what it would show of the whole text, or less', () => {
+    fc.assert(
+      fc.property(texts, fc.nat(120), (pairs, charsMax) => {
+        const text = pairs.map(([word, gap], at) => (at % 2 === 0 ? `${gap}${word}` : `Ü${gap}`)).join('');
+        const redact = createRedactor(pairs.map(([word]) => word));
+        const shown = redact(text, charsMax);
+        expect(redact(text).startsWith(shown.replace(/…$/, ''))).toBe(true);
+        expect(shown.endsWith('…')).toBe(shown !== redact(text));
+      }),
+    );
+  });
+});
+
 describe('foreignText', () => {
+  test('searches no more of a long text for secrets than it shows', () => {
+    const secrets = Array.from({ length: 2000 }, (_, at) => `key-${at}-of-an-upstream`);
+    const redact = createRedactor([...secrets, 'k'.repeat(3000)]);
+    const text = `key-1234-of-an-upstream ${'x'.repeat(1_000_000)}`;
+    const begunAt = performance.now();
+    for (let time = 0; time < 100; time++) expect(foreignText(text, redact)).toMatch(/^\*\*\* x{100,196}…$/);
+    // Well under a second; minutes where all of it is searched.
+    expect(performance.now() - begunAt).toBeLessThan(20_000);
+  });
+
+  test('hides secrets before it takes control characters out, since a private key has some', () => {
+    expect(foreignText('a\nBEGIN\nKEY\nb', createRedactor(['BEGIN\nKEY']))).toBe('a *** b');
+  });
+
   test('is one line of bounded length', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 600 }), (text) => {

@@ -33,23 +33,40 @@ export function urlSecrets(text: string): string[] {
   return [...userParts, ...long];
 }
 
+/**
+ * Hides secrets in a text.
+ * @param charsMax how many characters are shown at most, before a mark that more follow; the rest is not searched
+ */
+export type Redact = (text: string, charsMax?: number) => string;
+
 /** Makes a function that hides the given secrets (and their percent-decoded forms) in any text. */
-export function createRedactor(secrets: Iterable<string>): (text: string) => string {
+export function createRedactor(secrets: Iterable<string>): Redact {
   const known = new Set<string>();
   for (const secret of secrets) {
-    if (secret.length < 3) continue; // two characters stand in any text; a real secret is longer
-    known.add(secret);
-    known.add(percentDecoded(secret));
+    // Two characters stand in any text; a real secret is longer. So no text becomes longer by what is hidden.
+    for (const form of [secret, percentDecoded(secret)]) if (form.length >= HIDDEN.length) known.add(form);
   }
   const longestFirst = [...known].sort((a, b) => b.length - a.length);
-  return (text) => longestFirst.reduce((shown, secret) => shown.replaceAll(secret, HIDDEN), text);
+  /** A cut may leave so much of a secret that it is not known for one. */
+  const remnantCharsMax = Math.max(0, (longestFirst[0]?.length ?? 0) - 1);
+  return (text, charsMax = Number.POSITIVE_INFINITY) => {
+    const searched = text.slice(0, charsMax + remnantCharsMax);
+    const hidden = longestFirst.reduce((shown, secret) => shown.replaceAll(secret, HIDDEN), searched);
+    if (searched.length === text.length) return cut(hidden, charsMax);
+    const safeChars = Math.max(0, hidden.length - remnantCharsMax);
+    return `${hidden.slice(0, Math.min(charsMax, safeChars))}…`;
+  };
 }
 
-/** Cuts foreign text to {@link FOREIGN_TEXT_CHARS} and takes control characters out of it. */
-export function foreignText(text: string): string {
+/** Cuts foreign text to {@link FOREIGN_TEXT_CHARS} and takes secrets and control characters out of it. */
+export function foreignText(text: string, redact: Redact = cut): string {
+  const shown = redact(text, FOREIGN_TEXT_CHARS);
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out
-  const plain = text.replace(/[\u0000-\u001f\u007f]+/g, ' ');
-  return plain.length > FOREIGN_TEXT_CHARS ? `${plain.slice(0, FOREIGN_TEXT_CHARS)}…` : plain;
+  return cut(shown.replace(/[\u0000-\u001f\u007f]+/g, ' '), FOREIGN_TEXT_CHARS);
+}
+
+function cut(text: string, charsMax = FOREIGN_TEXT_CHARS): string {
+  return text.length > charsMax ? `${text.slice(0, charsMax)}…` : text;
 }
 
 /** A key of the configuration as it may be shown: what follows its first word may be a credential (a URL, a header). */

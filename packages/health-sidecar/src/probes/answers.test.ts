@@ -141,6 +141,12 @@ function fetcherOf(protocol: ProtocolName, faults: readonly (Fault | null)[]): F
   };
 }
 
+/** Whatever its length, no foreign text is searched for secrets any further than it is shown. */
+function redactShown(text: string, charsMax?: number): string {
+  expect(charsMax).toBeLessThan(1000);
+  return text;
+}
+
 async function sampleOf(protocol: ProtocolName, fetcher: Fetcher, singly = false): Promise<Sample> {
   const keys = { json: { '/status': 'ok' }, head: { pointer: '/height' } };
   const { networks } = validateConfig({
@@ -155,7 +161,7 @@ async function sampleOf(protocol: ProtocolName, fetcher: Fetcher, singly = false
   const [upstream] = networks.main?.upstreams ?? [];
   if (!networks.main?.probe || !upstream) throw new TypeError('the network was named in the lines above');
   return PROTOCOLS[protocol].probeOnce(upstream, {
-    ...{ probe: networks.main.probe, fetcher, now: () => NOW, redact: (text) => text },
+    ...{ probe: networks.main.probe, fetcher, now: () => NOW, redact: redactShown },
     ...{ describe: true, batches: { areRefused: () => singly, refused: () => {} } },
     signal: new AbortController().signal,
   });

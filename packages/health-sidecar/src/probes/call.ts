@@ -1,11 +1,12 @@
 // Decides: one JSON-RPC call of a probe, by POST or as a URI, and what its answer is.
 // Must not know: methods, retries, what follows from an answer.
-import { foreignText, type UpstreamConfig } from '@rpc-balancer/shared';
+import type { UpstreamConfig } from '@rpc-balancer/shared';
 import type { FailedSample } from '../samples.ts';
 import {
   type Answered,
   BODY_BYTES_MAX,
   createAsk,
+  detailOf,
   type FailedAnswer,
   failedAnswer,
   isFromNode,
@@ -64,7 +65,7 @@ export function answerOf(
       const message = `error ${error.code}: ${words}`;
       if (LIMIT_CODES.includes(error.code))
         return failedAnswer(context, { name, failure: 'throttled', text: message });
-      return { kind: 'unsupported', detail: foreignText(`${name}: ${context.redact(message)}`) };
+      return { kind: 'unsupported', detail: detailOf(name, message, context.redact) };
     }
     if ('result' in body) return { kind: 'result', value: body.result, latencyMs };
   }

@@ -61,6 +61,6 @@ function goodSample(answer: Answer, { redact }: ProbeContext): Omit<GoodSample, 
       headerAt: instantOf(sync.latest_block_time),
     },
     finalized: number, // A block of CometBFT is final when it is there.
-    ...(typeof version === 'string' && { facts: { version: foreignText(redact(version)) } }),
+    ...(typeof version === 'string' && { facts: { version: foreignText(version, redact) } }),
   };
 }

@@ -1,6 +1,6 @@
 // Decides: one HTTP exchange of a probe: how it is sent, how much of its answer is read, why it failed.
 // Must not know: what is asked, what an answer means.
-import { endpointOf, foreignText, type UpstreamConfig } from '@rpc-balancer/shared';
+import { endpointOf, foreignText, type Redact, type UpstreamConfig } from '@rpc-balancer/shared';
 import { errorText, wasConnected } from '../runtime.ts';
 import type { ProbeFailure } from '../samples.ts';
 import type { ProbeContext } from './protocol.ts';
@@ -88,7 +88,12 @@ export function failedAnswer(
   { redact }: Pick<ProbeContext, 'redact'>,
   { name, failure, text }: { readonly name: string; readonly failure: ProbeFailure; readonly text: string },
 ): FailedAnswer {
-  return { kind: 'failed', failure, detail: foreignText(`${name}: ${redact(text)}`) };
+  return { kind: 'failed', failure, detail: detailOf(name, text, redact) };
+}
+
+/** What was asked, and foreign words about it. */
+export function detailOf(name: string, text: string, redact: Redact): string {
+  return foreignText(`${name}: ${foreignText(text, redact)}`);
 }
 
 /** Path and query of a request. Of two queries the upstream's own comes last: it may be a key. */
@@ -117,8 +122,9 @@ export async function readText(response: Response, bytesMax: number): Promise<st
   return text + decoder.decode();
 }
 
-/** A length is that of the body only where the body is not compressed. */
+/** A length is that of the body only where the body is neither compressed nor, as some parsers let pass, chunked besides. */
 function isSmall(headers: Headers, bytesMax: number): boolean {
   const told = headers.get('content-length');
-  return told !== null && Number(told) <= bytesMax && !headers.has('content-encoding');
+  const isWhole = !headers.has('content-encoding') && !headers.has('transfer-encoding');
+  return told !== null && Number(told) <= bytesMax && isWhole;
 }

@@ -2,7 +2,7 @@
 // Must not know: other upstreams, the network's head, when the next probe is.
 import { foreignText, type UpstreamConfig } from '@rpc-balancer/shared';
 import type { FailedSample, GoodSample, NodeFacts, Sample } from '../samples.ts';
-import { type Answered, BODY_BYTES_MAX, createAsk, type FailedAnswer } from './exchange.ts';
+import { type Answered, BODY_BYTES_MAX, createAsk, detailOf, type FailedAnswer } from './exchange.ts';
 import type { ProbeContext, Protocol } from './protocol.ts';
 import { heightOf, isRecord, parsedJson, valueAt } from './values.ts';
 
@@ -38,7 +38,7 @@ function sampleOf(
   const document = documentOf(health);
   const asked = `${probe.method} ${probe.path}`;
   const fail = (text: string, name = asked) =>
-    ({ failure: 'probe_failed', detail: foreignText(`${name}: ${redact(text)}`) }) as const;
+    ({ failure: 'probe_failed', detail: detailOf(name, text, redact) }) as const;
   for (const [pointer, expected] of Object.entries(probe.json)) {
     const found = valueAt(document, pointer);
     if (health.text === null) return fail(`more than ${BODY_BYTES_MAX} bytes`);
@@ -71,7 +71,7 @@ function documentOf({ text }: Answered): unknown {
 function factsOf(document: unknown, redact: ProbeContext['redact']): NodeFacts {
   const version = isRecord(document) ? document.version : undefined;
   return typeof version === 'string' || typeof version === 'number'
-    ? { version: foreignText(redact(String(version))) }
+    ? { version: foreignText(String(version), redact) }
     : {};
 }
 

@@ -1,6 +1,6 @@
 // Decides: how the load of an upstream is read once: what is asked, how much is read, which number counts.
 // Must not know: heads, when it is read again, who is preferred by it.
-import { endpointOf, foreignText, type LoadConfig } from '@rpc-balancer/shared';
+import { endpointOf, foreignText, type LoadConfig, type Redact } from '@rpc-balancer/shared';
 import { errorText, type Fetcher } from '../runtime.ts';
 import { readText } from './exchange.ts';
 import { checked, type Reading, readMetric } from './prometheus.ts';
@@ -10,7 +10,7 @@ export interface LoadContext {
   readonly fetcher: Fetcher;
   /** Ends the reading early, when nobody wants it any more. */
   readonly signal: AbortSignal;
-  readonly redact: (text: string) => string;
+  readonly redact: Redact;
 }
 
 /** The pages of a node_exporter have some 200 kB, those of a busy node less than a megabyte. */
@@ -19,7 +19,7 @@ const BODY_BYTES_MAX = 4_194_304;
 /** Reads the load within its own timeout. It never rejects. */
 export async function readLoad(load: LoadConfig, context: LoadContext): Promise<Reading> {
   const timeout = AbortSignal.timeout(load.timeout);
-  const problem = (text: string): Reading => ({ problem: foreignText(context.redact(text)) });
+  const problem = (text: string): Reading => ({ problem: foreignText(text, context.redact) });
   try {
     const { url, headers } = requestOf(load);
     const response = await context.fetcher.fetch(url, {

@@ -1,6 +1,6 @@
 // Decides: when the load of each upstream is read, and keeps what was found while it is fresh. Nobody waits for it.
 // Must not know: heads, what follows from a load.
-import { foreignText, type LocatedUpstream } from '@rpc-balancer/shared';
+import { foreignText, type LocatedUpstream, type Redact } from '@rpc-balancer/shared';
 import { createFetcher, errorText, type Fetcher } from '../runtime.ts';
 import { readLoad } from './load.ts';
 import type { Reading } from './prometheus.ts';
@@ -10,7 +10,7 @@ export interface LoadsOptions {
   readonly fetcherOf: (upstream: LocatedUpstream) => Promise<Fetcher>;
   readonly signal: AbortSignal;
   readonly now: () => number;
-  readonly redact: (text: string) => string;
+  readonly redact: Redact;
   /** @param problem why there is no load; null for a good one */
   readonly onLoad: (upstream: string, problem: string | null) => void;
 }
@@ -57,7 +57,7 @@ export function createLoads(options: LoadsOptions): Loads {
       return await readLoad(load, { ...options, fetcher: await fetcherFor(upstream, load.url) });
     } catch (error) {
       // Such as a certificate that the runtime cannot read.
-      return { problem: foreignText(options.redact(errorText(error))) };
+      return { problem: foreignText(errorText(error), options.redact) };
     }
   }
 

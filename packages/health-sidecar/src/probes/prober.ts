@@ -6,6 +6,7 @@ import {
   type LocatedUpstream,
   type NetworkConfig,
   type ProbeConfig,
+  type Redact,
 } from '@rpc-balancer/shared';
 import { errorText, type Fetcher } from '../runtime.ts';
 import { addHead, addSample, emptyWindow, endHeads, type Sample, type SampleWindow } from '../samples.ts';
@@ -25,7 +26,7 @@ export interface ProberOptions {
   readonly random: () => number;
   /** Resolves early at the end, or when a signal of its own says so. */
   readonly pause: (ms: number, signal?: AbortSignal) => Promise<void>;
-  readonly redact: (text: string) => string;
+  readonly redact: Redact;
   readonly onSample: (upstream: string, sample: Sample, durationMs: number) => void;
   /** The upstream told of a head by itself. */
   readonly onPushed: (upstream: string, at: number) => void;
@@ -135,7 +136,7 @@ export function createProber(options: ProberOptions): Prober {
       return await probeUpstream(protocol, upstream, { ...options, fetcher, describe, batches });
     } catch (error) {
       // Such as a certificate that the runtime cannot read.
-      const detail = foreignText(options.redact(errorText(error)));
+      const detail = foreignText(errorText(error), options.redact);
       return { failure: 'unreachable', sampledAt: now(), detail };
     }
   }

@@ -20,8 +20,14 @@ substrate_tasks_spawned_total{chain="dev",task="rpc"} 4\r
 broken{open="
 gone NaN
 minus -1
+odd{a="1"b} 2
+long{a="${'x'.repeat(20_000)}"} 2
 nothing
 `;
+
+/** Near the longest line and the longest page that are read. */
+const HOSTILE_CHARS = 15_000;
+const PAGE_CHARS = 4_000_000;
 
 const read = (metric: string, more: Partial<WantedMetric> = {}) =>
   readMetric(PAGE, { metric, labels: {}, perCore: false, ...more });
@@ -49,6 +55,8 @@ describe('the load on a page of Prometheus', () => {
     ['a line without value', 'nothing', {}],
     ['no number', 'gone', {}],
     ['a number below 0', 'minus', {}],
+    ['labels between which is something else', 'odd', {}],
+    ['a line that is longer than any series', 'long', {}],
   ])('is unknown for %s', (_, metric, more) => {
     expect(read(metric, more)).toHaveProperty('problem');
   });
@@ -85,8 +93,21 @@ describe('the load on a page of Prometheus', () => {
     );
   });
 
-  test('is looked for in a time that grows with the page and no faster', () => {
-    const hostile = `m{${'a="'.repeat(100_000)}\nm{${'"'.repeat(99_999)}\nm${' '.repeat(100_000)}\nm 1`;
-    expect(readMetric(hostile, { metric: 'm', labels: {}, perCore: false })).toEqual({ load: 1 });
+  test.each([
+    ['a label without an end', `m{${'a'.repeat(HOSTILE_CHARS)}`],
+    ['a label without a value', `m{${'a'.repeat(HOSTILE_CHARS)}} 1`],
+    ['a value without an end', `m{a="${'\\"'.repeat(HOSTILE_CHARS / 2)}`],
+    ['quotes without an end', `m{${'a="'.repeat(HOSTILE_CHARS / 3)}`],
+    ['nothing but quotes', `m{${'"'.repeat(HOSTILE_CHARS)}} 1`],
+    ['nothing but spaces', `m${' '.repeat(HOSTILE_CHARS)}`],
+    ['spaces within braces', `m{a${' '.repeat(HOSTILE_CHARS)}`],
+    ['a value beside a space of another kind', `m ${'1'.repeat(HOSTILE_CHARS)}\v`],
+  ])('is looked for in a time that grows with the page and no faster, whatever fills it: %s', (_, line) => {
+    const page = `${`${line}\n`.repeat(PAGE_CHARS / line.length)}n 1`;
+    const begunAt = performance.now();
+    expect(readMetric(page, { metric: 'n', labels: {}, perCore: false })).toEqual({ load: 1 });
+    readMetric(page, { metric: 'm', labels: { a: '1' }, perCore: false });
+    // Some tens of milliseconds; minutes where each character of a line is looked at once for each other one.
+    expect(performance.now() - begunAt).toBeLessThan(10_000);
   });
 });

@@ -21,10 +21,15 @@ interface Series {
 const CPU_SECONDS = 'node_cpu_seconds_total';
 const CPU_MODE = { mode: 'idle' };
 
-/** Name, labels, value; a timestamp or an exemplar may follow. */
-const LINE =
-  /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:[ \t]*\{((?:[^"}]|"(?:[^"\\]|\\.)*")*)\}[ \t]*|[ \t]+)(\S+)(?:[ \t].*)?$/;
-const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)[ \t]*=[ \t]*"((?:[^"\\]|\\.)*)"/g;
+/** A series with all its labels is shorter by far; a longer line is passed over. */
+const LINE_CHARS_MAX = 16_384;
+
+/** Each is tried at one place only, and no text matches in two ways, so that a line is read once, whatever it is. */
+const OPENING = /[ \t]*\{/y;
+const LABEL = /[ \t,]*([a-zA-Z_][a-zA-Z0-9_]*)[ \t]*=[ \t]*"((?:[^"\\]|\\.)*)"/y;
+const CLOSING = /[ \t,]*\}/y;
+/** A timestamp or an exemplar may follow. */
+const VALUE = /[ \t]*([^ \t]+)/y;
 
 /** Several series are added up, as those of a host's disks or a node's tasks. */
 export function readMetric(page: string, { metric, labels, perCore }: WantedMetric): Reading {
@@ -51,12 +56,24 @@ export function checked(value: unknown): Reading {
   return isLoad ? { load: value } : { problem: 'what stands there is no number from 0 up' };
 }
 
+/** The series on a line, if it is one of this metric. */
 function seriesOf(line: string, metric: string): Series | null {
-  if (!line.startsWith(metric)) return null;
-  const [, name, labels = '', value] = LINE.exec(line) ?? [];
-  if (name !== metric) return null;
-  const pairs = [...labels.matchAll(LABEL)].map(([, key = '', text = '']) => [key, unescaped(text)]);
-  return { labels: Object.fromEntries(pairs), value: Number(value) };
+  if (!line.startsWith(metric) || line.length > LINE_CHARS_MAX) return null;
+  let at = metric.length;
+  const next = (pattern: RegExp) => {
+    pattern.lastIndex = at;
+    const found = pattern.exec(line);
+    if (found) at = pattern.lastIndex;
+    return found;
+  };
+  const pairs: [string, string][] = [];
+  if (next(OPENING)) {
+    for (let label = next(LABEL); label; label = next(LABEL))
+      pairs.push([label[1] ?? '', unescaped(label[2] ?? '')]);
+    if (!next(CLOSING)) return null;
+  } else if (!/[ \t]/.test(line.charAt(at))) return null; // Another metric, whose name begins like this one.
+  const [, value] = next(VALUE) ?? [];
+  return value === undefined ? null : { labels: Object.fromEntries(pairs), value: Number(value) };
 }
 
 function unescaped(text: string): string {

@@ -1,6 +1,6 @@
 // Decides: what a protocol is to the prober, and what a probe is given.
 // Must not know: which protocols there are.
-import type { Head, ProbeConfig, UpstreamConfig } from '@rpc-balancer/shared';
+import type { Head, ProbeConfig, Redact, UpstreamConfig } from '@rpc-balancer/shared';
 import type { Fetcher } from '../runtime.ts';
 import type { Sample } from '../samples.ts';
 
@@ -10,7 +10,7 @@ export interface ProbeContext {
   /** Ends the probe early, when nobody wants its result any more. */
   readonly signal: AbortSignal;
   readonly now: () => number;
-  readonly redact: (text: string) => string;
+  readonly redact: Redact;
   /** Whether what seldom changes is asked as well, such as versions. */
   readonly describe: boolean;
   readonly batches: Batches;

@@ -108,7 +108,7 @@ function factsIn(
   const version = isRecord(runtime) ? runtime.specVersion : undefined;
   const list = isRecord(methods) ? methods.methods : undefined;
   return {
-    ...(typeof name === 'string' && { runtime: foreignText(redact(name)) }),
+    ...(typeof name === 'string' && { runtime: foreignText(name, redact) }),
     ...(typeof version === 'number' && { runtimeVersion: version }),
     ...(Array.isArray(list) && { methodCount: list.length }),
   };

@@ -80,4 +80,5 @@ test('a redactor that was renewed hides the secrets of both configurations', () 
   const url = 'http://10.0.0.1/rotated-secret';
   renew(validateConfig({ networks: { main: { upstreams: [{ id: 'a', url }] } } }));
   expect(redact(text)).toBe('*** and ***');
+  expect(redact(text, 7)).toBe('*** and…');
 });

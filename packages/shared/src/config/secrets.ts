@@ -1,13 +1,17 @@
 // Decides: which parts of a configuration are secret, and how it looks without them.
 // Must not know: where it is shown.
 
-import { createRedactor, HIDDEN, redactUrl, urlSecrets } from '../redact.ts';
+import { createRedactor, HIDDEN, type Redact, redactUrl, urlSecrets } from '../redact.ts';
 import { endpointOf } from './endpoint.ts';
 import type { UpstreamConfig } from './network.ts';
 import type { Config } from './schema.ts';
 
 /** A function that hides every secret of this configuration in any text. */
-export function redactorOf(config: Config): (text: string) => string {
+export function redactorOf(config: Config): Redact {
+  return createRedactor(secretsIn(config));
+}
+
+function secretsIn(config: Config): string[] {
   const upstreams = Object.values(config.networks).flatMap((network) => network.upstreams);
   const fromUpstreams = upstreams.flatMap((upstream) => [
     ...secretsOf(upstream),
@@ -18,7 +22,7 @@ export function redactorOf(config: Config): (text: string) => string {
   const { url, password, tls } = config.redis ?? {};
   const fromRedis = [url === undefined ? undefined : passwordOf(url), password, tls?.key];
   const others = [...fromRedis, config.gateway.admin?.token].filter((secret) => secret !== undefined);
-  return createRedactor([...fromUpstreams, ...others]);
+  return [...fromUpstreams, ...others];
 }
 
 /** Of the URL and the headers, with the `authorization` that is made of the URL's user and password. */
@@ -31,20 +35,21 @@ function secretsOf(endpoint: Pick<UpstreamConfig, 'url' | 'headers'>): string[] 
 }
 
 export interface LiveRedactor {
-  readonly redact: (text: string) => string;
+  readonly redact: Redact;
   /** Hides the secrets of another configuration as well: what is on its way may still hold the old ones. */
   renew(config: Config): void;
 }
 
 /** A redactor for a configuration that may change. */
 export function createLiveRedactor(config: Config): LiveRedactor {
-  let before = redactorOf(config);
-  let present = before;
+  let present = secretsIn(config);
+  let redact = createRedactor(present);
   return {
-    redact: (text) => present(before(text)),
+    redact: (text, charsMax) => redact(text, charsMax),
     renew(next) {
-      before = present;
-      present = redactorOf(next);
+      const before = present;
+      present = secretsIn(next);
+      redact = createRedactor([...before, ...present]);
     },
   };
 }

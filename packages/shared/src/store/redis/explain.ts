@@ -145,7 +145,7 @@ const ROWS: readonly Row[] = [
 export function explain(error: unknown, target: Target): string {
   const text = textOf(error);
   const row = ROWS.find(({ pattern }) => pattern.test(text));
-  return row ? row.say(target) : `${target.where} answers: ${foreignText(target.redact(text))}`;
+  return row ? row.say(target) : `${target.where} answers: ${foreignText(text, target.redact)}`;
 }
 
 /** Code and message; of a Cluster's collective error those of the node that failed last. */

@@ -2,7 +2,7 @@
 // Must not know: how a connection is made.
 import type { Redis } from 'ioredis';
 import type { RedisConfig } from '../../config/redis.ts';
-import { createRedactor, redactUrl, urlSecrets } from '../../redact.ts';
+import { createRedactor, type Redact, redactUrl, urlSecrets } from '../../redact.ts';
 import { type Client, isCluster } from './client.ts';
 
 export type Setting = 'address' | 'username' | 'password' | 'name' | 'ca' | 'cert' | 'servername';
@@ -14,7 +14,7 @@ export interface Target {
   /** What the operator calls a setting. */
   readonly setting: (setting: Setting) => string;
   /** Hides the credentials in a foreign text. */
-  readonly redact: (text: string) => string;
+  readonly redact: Redact;
 }
 
 const KEYS: Readonly<Record<Exclude<Setting, 'address'>, string>> = {
