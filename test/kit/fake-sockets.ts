@@ -73,7 +73,11 @@ export interface FakeSockets {
   readonly toldAt: ReadonlyMap<number, number>;
   /** Sends this to all that have subscribed. */
   send(text: string): void;
+  /** Sends a message of this length to all of them, in frames of a megabyte. */
+  sendLong(bytes: number): void;
 }
+
+const FRAME = Buffer.alloc(1024 ** 2, 'a');
 
 /** Between two looks at a chain that a clock drives. */
 const LOOK_MS = 4;
@@ -87,7 +91,7 @@ export function serveSockets(
   const subscribers = new Set<WebSocket>();
   const toldAt = new Map<number, number>();
   let told = heightNow();
-  const state = { mode, asked: 0, open: 0, headers: {}, toldAt, send, subscribed: 0 };
+  const state = { mode, asked: 0, open: 0, headers: {}, toldAt, send, sendLong, subscribed: 0 };
 
   function heightNow(): number {
     return Number(chain.block('latest')?.number);
@@ -95,6 +99,12 @@ export function serveSockets(
 
   function send(text: string): void {
     for (const subscriber of subscribers) subscriber.send(text);
+  }
+
+  function sendLong(bytes: number): void {
+    for (let left = bytes; left > 0; left -= FRAME.length)
+      for (const subscriber of subscribers)
+        subscriber.send(FRAME, { binary: false, fin: left <= FRAME.length });
   }
 
   function look(): void {

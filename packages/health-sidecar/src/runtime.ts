@@ -31,7 +31,7 @@ export interface Place {
 /** Web-standard fetch that follows no redirect, and WebSocket, with connections of its own. */
 export interface Fetcher {
   fetch(url: string, init: FetchInit): Promise<Response>;
-  /** A message beyond {@link SOCKET_MESSAGE_BYTES_MAX} ends it where the runtime can be told so. */
+  /** A message beyond {@link SOCKET_MESSAGE_BYTES_MAX} ends it; on Bun one of 128 MiB, which cannot be told less (seen in 1.4.5). */
   socket(url: string, headers: Readonly<Record<string, string>>): Socket;
   /** Closes the connections, but not those of sockets. */
   close(): Promise<void>;
@@ -168,7 +168,7 @@ async function createDenoFetcher(tls: Tls, place: Place): Promise<Fetcher> {
   });
   return {
     fetch: (url, init) => fetch(url, { ...init, redirect: 'manual', ...{ client } }),
-    // Deno's own has no end but the one that the other side agrees to.
+    // Deno's own has no end but the one that the other side agrees to, and takes messages of any length in frames (seen in 2.9.6).
     socket: socketsOf(await import('undici'), tls, place),
     close: async () => client.close(),
   };
@@ -233,7 +233,7 @@ function lookupIn({ host, addresses }: Place): LookupFunction {
 
 /** Signs of a connection that was made and then broke, by runtime; fetch tells it from a failed one by text only. */
 const BROKEN_CONNECTION =
-  /ECONNRESET|EPIPE|UND_ERR_SOCKET|HPE_|HTTP\/1\.1 protocol|Malformed_HTTP|SendRequest|reset by peer|closed before/;
+  /ECONNRESET|EPIPE|UND_ERR_SOCKET|UND_ERR_RES_|HPE_|HTTP\/1\.1 protocol|Malformed_HTTP|SendRequest|reset by peer|closed before/;
 
 /** Whether a rejected fetch had reached the other side. */
 export function wasConnected(error: unknown): boolean {
