@@ -23,17 +23,9 @@ const RANKING = networkKeys({ prefix: 'rpcb', clusterId: 'default' }, 'main').ra
 const FAULTS = {
   probe_timeout: 'hang',
   unauthorized: 'http401',
+  throttled: 'http429',
 } as const satisfies Record<string, Mode>;
-const NONSENSE: readonly Mode[] = [
-  'reset',
-  'cut',
-  'html',
-  'garbage',
-  'null',
-  'http500',
-  'http503',
-  'http429',
-];
+const NONSENSE: readonly Mode[] = ['reset', 'cut', 'html', 'garbage', 'null', 'http500', 'http503'];
 
 async function fakeNode(mode: Mode = 'ok') {
   const node = await startFakeNode({ mode, chainId: 31_337, head: 0 });

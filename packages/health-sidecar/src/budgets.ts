@@ -1,4 +1,5 @@
-// Decides: what is used and left of each upstream's limit over the cluster: what the gateways tell, and our own probes.
+// Decides: what is used and left of each upstream's limit over the cluster, as the gateways and our own probes tell; until when these
+// leave an upstream alone that asked for it.
 // Must not know: what follows from it, how gateways count.
 import {
   addUp,
@@ -6,11 +7,17 @@ import {
   decodeUsage,
   type LocatedUpstream,
   type Log,
+  prolong,
+  type Redact,
+  retryAfterMs,
   type Store,
+  THROTTLE_FIRST_MS,
+  type Throttle,
   Usage,
 } from '@rpc-balancer/shared';
 import { logFailure } from './failure.ts';
 import type { Fetcher } from './runtime.ts';
+import type { ProbeFailure } from './samples.ts';
 
 export interface BudgetsOptions {
   readonly network: string;
@@ -18,14 +25,16 @@ export interface BudgetsOptions {
   readonly fetcherOf: (upstream: LocatedUpstream) => Promise<Fetcher>;
   readonly now: () => number;
   readonly log: Log;
-  readonly redact: (text: string) => string;
+  readonly redact: Redact;
 }
 
 export interface Budgets {
   /** The fetcher of the probes, whose calls are counted. */
   readonly fetcherOf: (upstream: LocatedUpstream) => Promise<Fetcher>;
-  /** A probe was answered with a limit. */
-  throttled(upstream: string): void;
+  /** A probe has ended so. */
+  probed(upstream: string, failure: ProbeFailure | null): void;
+  /** Until when no probe goes to an upstream that answered with a limit, epoch ms. */
+  retryAt(upstream: string): number;
   /** Begins to read what the gateways tell; nobody waits for it. */
   refresh(): void;
   /** By upstream, as far as it is known; empty while nothing can be heard of the gateways. */
@@ -34,16 +43,31 @@ export interface Budgets {
   idle(): Promise<void>;
 }
 
+/** What our own probes know of one upstream. */
+interface Own extends Throttle {
+  readonly usage: Usage;
+  /** The longest wait. */
+  mostMs: number;
+  /** What the answers to the present probe ask to wait, if they do. */
+  askedMs: number | null;
+}
+
 export function createBudgets(options: BudgetsOptions): Budgets {
   const { network, store, fetcherOf, now } = options;
-  const own = new Map<string, Usage>();
+  const own = new Map<string, Own>();
   let told: readonly ReadonlyMap<string, Budget>[] | null = null;
   let running: Promise<void> | null = null;
 
-  function usageOf(upstream: string): Usage {
-    const usage = own.get(upstream) ?? new Usage();
-    own.set(upstream, usage);
-    return usage;
+  function ownOf(upstream: string): Own {
+    const fresh = { throttledUntil: 0, throttleMs: THROTTLE_FIRST_MS, mostMs: 0, askedMs: null };
+    const one = own.get(upstream) ?? { usage: new Usage(), ...fresh };
+    own.set(upstream, one);
+    return one;
+  }
+
+  function ownBudget(upstream: string): Budget {
+    const { usage, throttledUntil } = ownOf(upstream);
+    return usage.budget(now(), throttledUntil > now() ? throttledUntil : null);
   }
 
   async function read(): Promise<void> {
@@ -60,18 +84,31 @@ export function createBudgets(options: BudgetsOptions): Budgets {
   return {
     async fetcherOf(upstream) {
       const fetcher = await fetcherOf(upstream);
-      const usage = usageOf(upstream.id);
+      const one = ownOf(upstream.id);
+      one.mostMs = upstream.failTimeout;
       return {
         ...fetcher,
         fetch: async (url, init) => {
-          usage.attempted(now());
+          one.usage.attempted(now());
           const response = await fetcher.fetch(url, init);
-          usage.hear((name) => response.headers.get(name), now());
+          const headerOf = (name: string) => response.headers.get(name);
+          one.usage.hear(headerOf, now());
+          const askedMs = retryAfterMs(headerOf('retry-after'), now());
+          if (askedMs !== null) one.askedMs = Math.max(one.askedMs ?? 0, askedMs);
           return response;
         },
       };
     },
-    throttled: (upstream) => usageOf(upstream).throttled(now()),
+    probed(upstream, failure) {
+      const one = ownOf(upstream);
+      const { askedMs, mostMs } = one;
+      one.askedMs = null;
+      if (failure === null) one.throttleMs = THROTTLE_FIRST_MS;
+      if (failure !== 'throttled') return;
+      one.usage.throttled(now());
+      prolong(one, now(), { askedMs, mostMs });
+    },
+    retryAt: (upstream) => own.get(upstream)?.throttledUntil ?? 0,
     refresh() {
       running ??= read();
     },
@@ -80,7 +117,7 @@ export function createBudgets(options: BudgetsOptions): Budgets {
       for (const id of own.keys()) if (!upstreams.includes(id)) own.delete(id);
       if (heard === null) return new Map();
       const budgetOf = (id: string) =>
-        addUp([usageOf(id).budget(now()), ...heard.flatMap((usage) => usage.get(id) ?? [])], now());
+        addUp([ownBudget(id), ...heard.flatMap((usage) => usage.get(id) ?? [])], now());
       return new Map(upstreams.map((id) => [id, budgetOf(id)]));
     },
     async idle() {

@@ -84,7 +84,7 @@ export function createCycle(options: CycleOptions): (tenure: Tenure) => Promise<
   const overdueMs = Math.max(SETTLE_MIN_MS, probe.interval * DUE_RATIO);
   const budgets = createBudgets(options);
   const onSample: CycleOptions['onSample'] = (upstream, sample, durationMs) => {
-    if (sample.failure === 'throttled') budgets.throttled(upstream);
+    budgets.probed(upstream, sample.failure);
     options.onSample(upstream, sample, durationMs);
   };
   let last: RankingDraft | null = null;
@@ -124,8 +124,11 @@ export function createCycle(options: CycleOptions): (tenure: Tenure) => Promise<
     const ended = AbortSignal.any([signal, ending.signal]);
     const rest = (ms: number, until = ended) =>
       pause(Math.max(0, ms), undefined, { signal: until }).catch(() => {});
-    const { fetcherOf } = budgets;
-    const prober = createProber({ ...options, probe, fetcherOf, onSample, signal: ended, pause: rest });
+    const { fetcherOf, retryAt } = budgets;
+    const prober = createProber({
+      ...{ ...options, probe, fetcherOf, retryAt, onSample },
+      ...{ signal: ended, pause: rest },
+    });
     const loads = createLoads({ ...options, intervalMs: options.probe.interval, signal: ended });
     let upstreams = names.upstreams();
     let settled = false;

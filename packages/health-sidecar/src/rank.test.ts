@@ -121,7 +121,7 @@ describe('the reason of an upstream', () => {
       scene: { a: [good(), failed('throttled')] },
     },
     {
-      reason: 'probe_failed',
+      reason: 'throttled',
       when: 'it throttles us from the beginning',
       scene: { a: [failed('throttled')] },
     },

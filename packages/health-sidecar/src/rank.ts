@@ -210,7 +210,7 @@ function reasonOf(
   maxLagBlocks: number,
 ): Reason | null {
   if (sample === null) return 'unprobed';
-  if (!isGood(sample)) return sample.failure === 'throttled' ? 'probe_failed' : sample.failure;
+  if (!isGood(sample)) return sample.failure;
   if (sample.syncing) return 'syncing';
   if (sample.lonely) return 'no_peers';
   const { suspectAbove } = result;

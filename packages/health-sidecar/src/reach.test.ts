@@ -46,6 +46,7 @@ test.each<[string, readonly Given[], ReturnType<typeof reached>]>([
   ['the only one that is not disabled is dead', [dead, { reason: 'disabled' }], 'none'],
   ['all are disabled', [{ reason: 'disabled' }], 'some'],
   ['one refuses us', [dead, { reason: 'unauthorized', found: [[100, 'unauthorized']] }], 'some'],
+  ['the only one answers with a limit', [{ reason: 'throttled', found: [[100, 'throttled']] }], 'some'],
   ['nobody was heard yet', [{ reason: 'unprobed' }], 'unknown'],
   ['one is dead and the other was not heard yet', [dead, { reason: 'unprobed' }], 'unknown'],
   ['one is dead and the other is being asked', [dead, { reason: 'unprobed', runningSince: 151 }], 'unknown'],

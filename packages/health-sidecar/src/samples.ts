@@ -6,9 +6,10 @@ import type { Head, Reason } from '@rpc-balancer/shared';
 export type NodeFacts = Readonly<Record<string, string | number>>;
 
 /** Why a probe gave no head. `throttled`: the node is well but asked us to come less often. */
-export type ProbeFailure =
-  | Extract<Reason, 'unreachable' | 'probe_timeout' | 'unauthorized' | 'probe_failed'>
-  | 'throttled';
+export type ProbeFailure = Extract<
+  Reason,
+  'unreachable' | 'probe_timeout' | 'unauthorized' | 'probe_failed' | 'throttled'
+>;
 
 export interface GoodSample {
   readonly failure: null;

@@ -10,7 +10,7 @@ import { expect, test } from 'vitest';
 import type { FakeNode } from '../../../test/kit/fake-node.ts';
 import { waitFor } from '../../../test/kit/wait.ts';
 import { monotonicNow } from '../src/runtime.ts';
-import { configOf, network, reasonsIn, stage, startNodes } from './stage.ts';
+import { configOf, network, reasonsIn, says, stage, startNodes } from './stage.ts';
 
 const LONG_MS = 60_000;
 
@@ -74,6 +74,50 @@ test('what a node says of its limit to a probe, and a probe that it refuses for 
   const refused = await ranked('the refusal', (one) => (budgetOf(one, 'b')?.throttled ?? 0) > 0);
   expect(budgetOf(refused, 'b')).toMatchObject({ throttled: 1, left: null });
   expect(await sidecar.metrics()).toContain('upstream_left_attempts{network="main",upstream="a"} 12');
+});
+
+/** Two nodes that are probed often, of which the second answers with a limit. */
+async function startThrottled(retryAfter: string | number | undefined) {
+  const nodes = await startNodes({}, { mode: 'http429', retryAfter });
+  const [well, throttled] = nodes;
+  if (!well || !throttled) throw new TypeError('two nodes were started');
+  return { well, throttled, ...stage({ config: configOf({ main: network(nodes) }) }) };
+}
+
+const retryIn = (ranking: Ranking) => (budgetOf(ranking, 'b')?.retryAt ?? 0) - ranking.generatedAt;
+
+test('an upstream that answers a probe with Retry-After is left alone for as long as a gateway leaves it', async () => {
+  const { well, throttled, ranked } = await startThrottled(3600);
+  const refused = await ranked('the refusal', (one) => retryIn(one) > 0);
+  expect(reasonsIn(refused)).toEqual({ a: null, b: 'throttled' });
+  expect(retryIn(refused)).toBeGreaterThan(10_000);
+  expect(retryIn(refused)).toBeLessThanOrEqual(30_000);
+  const asked = throttled.requests.length;
+  const enough = well.requests.length + 40;
+  await ranked('many probes of the other', () => well.requests.length >= enough);
+  expect(throttled.requests).toHaveLength(asked);
+});
+
+test('an upstream is probed again when its Retry-After is over, and is well when it answers', async () => {
+  const { throttled, ranked } = await startThrottled(1);
+  await ranked('the refusal', says('b', 'throttled'));
+  throttled.mode = 'ok';
+  const ranking = await ranked('it to be well', says('b', null));
+  expect(budgetOf(ranking, 'b')?.retryAt).toBeNull();
+  const [first, ...others] = throttled.requests.map(({ at }) => at);
+  const early = others.filter((at) => at - (first ?? 0) < 1000);
+  expect(early.length).toBeLessThan(2); // The second exchange of the same probe.
+});
+
+test('the lease of an upstream that answers with a limit is not handed over', async () => {
+  const store = createMemoryStore(monotonicNow);
+  const nodes = await startNodes({ mode: 'http429', retryAfter: 3600 });
+  const config = configOf({ main: network(nodes) });
+  const both = ['one', 'two'].map((instance) => stage({ config, store, instance }));
+  const [first] = both;
+  const ranking = await first?.ranked('many rankings', ({ seq }) => seq > 10);
+  expect(ranking && reasonsIn(ranking)).toEqual({ a: 'throttled' });
+  expect(both.flatMap(({ logged }) => logged).filter((line) => line.includes('hand_over'))).toEqual([]);
 });
 
 test('while nothing can be heard of the gateways, what is used is unknown, and ranking goes on', async () => {

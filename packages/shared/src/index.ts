@@ -39,6 +39,7 @@ export {
   type Span,
 } from './jsonrpc.ts';
 export type { HeaderOf } from './limits/rate-limit.ts';
+export { prolong, retryAfterMs, THROTTLE_FIRST_MS, type Throttle } from './limits/retry-after.ts';
 export { addUp, type Budget, Usage } from './limits/usage.ts';
 export type { Log, LogMethod } from './log.ts';
 export type { NamedBlock } from './protocols/blocks.ts';

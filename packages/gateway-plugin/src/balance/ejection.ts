@@ -1,7 +1,8 @@
 // Decides: when real traffic takes an upstream out (nginx's max_fails and fail_timeout) and lets it back in.
 // Must not know: what counts as a failure; times are handed in.
+import { prolong, THROTTLE_FIRST_MS } from '@rpc-balancer/shared';
 import { noteOwnFailure, noteOwnSuccess } from './cluster-view.ts';
-import { type Member, THROTTLE_FIRST_MS } from './member.ts';
+import type { Member } from './member.ts';
 import { isOutweighed } from './snapshot.ts';
 
 /** Whether `maxFails` is reached; a lone upstream is never ejected, since there is nobody else (as in nginx). */
@@ -122,19 +123,9 @@ export function recordUnauthorized(member: Member, now: number): void {
   member.changes.count++;
 }
 
-/**
- * Refusals of attempts that were out together say the same thing: only one that comes after the wait makes it longer.
- * @param retryAfterMs what the upstream asked for; null where it named none. 0, as of a date that its clock has passed and ours
- * has not, is none: it would be asked in vain by every request.
- */
-export function recordThrottled(member: Member, now: number, retryAfterMs: number | null): void {
-  const named = retryAfterMs !== null && retryAfterMs > 0;
+/** @param askedMs what the upstream asked to wait; null where it named no time */
+export function recordThrottled(member: Member, now: number, askedMs: number | null): void {
   if (member.silentUntil > 0) member.changes.count++;
   member.silentUntil = 0; // A refusal is an answer.
-  if (!named && now < member.throttledUntil) return;
-  const waitMs = named ? retryAfterMs : member.throttleMs;
-  if (!named) member.throttleMs = Math.min(member.throttleMs * 2, member.failTimeoutMs);
-  const until = now + Math.min(waitMs, member.failTimeoutMs);
-  member.throttledUntil = Math.max(member.throttledUntil, until);
-  member.changes.count++;
+  if (prolong(member, now, { askedMs, mostMs: member.failTimeoutMs })) member.changes.count++;
 }

@@ -1,6 +1,14 @@
 // Decides: what the balancer knows of one upstream: its settings and its state in this replica.
 // Must not know: URLs, sockets, answers.
-import { type Drain, type Reason, TIERS, type Tier, type UpstreamConfig, Usage } from '@rpc-balancer/shared';
+import {
+  type Drain,
+  type Reason,
+  THROTTLE_FIRST_MS,
+  TIERS,
+  type Tier,
+  type UpstreamConfig,
+  Usage,
+} from '@rpc-balancer/shared';
 import { type ClusterView, createClusterView } from './cluster-view.ts';
 import type { HealthRules } from './rules.ts';
 
@@ -98,9 +106,6 @@ export function loadOf(member: Member): number {
 export function isFull(member: Member): boolean {
   return member.maxConns !== null && member.inFlight >= member.maxConns;
 }
-
-/** First wait after a refusal without Retry-After. */
-export const THROTTLE_FIRST_MS = 1000;
 
 /** What the members of a network have in common. */
 type Shared = Pick<Member, 'changes' | 'rules'>;

@@ -95,13 +95,19 @@ describe('tiers', () => {
 
 describe('reasons', () => {
   test('every hard reason of a probe keeps an upstream out even if nobody is left', () => {
-    const hard = reasonsOfKind('hard');
+    // A limit is this replica's own to meet.
+    const hard = reasonsOfKind('hard').filter((reason) => reason !== 'throttled');
     for (const reason of hard) {
       const state = probed([{}, {}], [reason, reason], NOW);
       expect(picked(state, NOW), reason).toBeNull();
       expect(refusal(state, wantedOf(), NOW).reasons, reason).toEqual({ a: reason, b: reason });
     }
     expect(hard).toContain('wrong_chain');
+  });
+
+  test('a limit that the sidecar met keeps an upstream out only while there is another', () => {
+    expect(sequence(probed([{}, {}], ['throttled', null], NOW), 2)).toBe('bb');
+    expect(picked(probed([{}], ['throttled'], NOW), NOW)?.id).toBe('a');
   });
 
   test('every soft reason keeps an upstream out while another is eligible, and is ignored when none is (incident 9)', () => {

@@ -18,16 +18,25 @@ export interface Snapshot {
 /** The next snapshot, or null if the ranking is not newer: (epoch, seq) never goes down. */
 export function nextSnapshot(previous: Snapshot | null, ranking: Ranking, now: number): Snapshot | null {
   if (previous && !isNewer(ranking, previous.ranking)) return null;
-  const excluded = ranking.upstreams.filter((upstream) => upstream.reason !== null);
-  const usable = ranking.upstreams.filter(({ reason }) => reason === null || isOutweighed(reason));
+  const upstreams = ranking.upstreams.map(asHeardHere);
+  const excluded = upstreams.filter((upstream) => upstream.reason !== null);
+  const usable = upstreams.filter(({ reason }) => reason === null || isOutweighed(reason));
   return Object.freeze({
     ranking,
     acceptedAt: now,
-    upstreams: new Map(ranking.upstreams.map((upstream) => [upstream.id, upstream])),
+    upstreams: new Map(upstreams.map((upstream) => [upstream.id, upstream])),
     reasonSince: new Map(excluded.map(({ id, reason }) => [id, sinceOf(previous, id, reason) ?? now])),
     lowestHead: Math.min(...usable.map(({ head }) => head?.number ?? -1)),
     lowestFinalized: Math.min(...usable.map(({ finalized }) => finalized ?? -1)),
   });
+}
+
+/**
+ * A limit that the sidecar met may be that of its own address: here the upstream is one of which nothing is known. It is
+ * throttled for this replica when it says so to this replica.
+ */
+function asHeardHere(upstream: RankedUpstream): RankedUpstream {
+  return upstream.reason === 'throttled' ? { ...upstream, reason: 'unprobed' } : upstream;
 }
 
 export function isStale(snapshot: Snapshot, now: number, maxAgeMs: number): boolean {

@@ -1,6 +1,13 @@
 // Decides: what an attempt's reply means: does it count against the upstream, may the request go elsewhere, or is it the answer.
 // Must not know: which upstream, how many attempts are left, the words of nodes. The one place that compares statuses.
-import { type Envelope, endsAt, readEnvelope, type Safety, type Span } from '@rpc-balancer/shared';
+import {
+  type Envelope,
+  endsAt,
+  readEnvelope,
+  retryAfterMs,
+  type Safety,
+  type Span,
+} from '@rpc-balancer/shared';
 import type { Reply } from './dispatch.ts';
 import { isBatchUnread, meaningOf, readError } from './node-error.ts';
 
@@ -186,15 +193,6 @@ export function judgeBatchRefusal(
   if (!error) return null; // One result for a whole batch is nobody's answer.
   if (meaningOf(error) === 'limit') return verdict('throttled', { retryAfterMs: waitMs });
   return verdict('unable', { nothingRan: isBatchUnread(error) });
-}
-
-/** RFC 9110 section 10.2.3: seconds, or a date. */
-export function retryAfterMs(header: string | string[] | undefined, now: number): number | null {
-  const text = Array.isArray(header) ? header[0] : header;
-  if (text === undefined) return null;
-  if (/^\s*\d{1,9}\s*$/.test(text)) return Number(text) * 1000;
-  const at = Date.parse(text);
-  return Number.isNaN(at) ? null : Math.max(0, at - now);
 }
 
 /** Judges the reply of an attempt whose request was answered by another one: only the upstream's part in it. */

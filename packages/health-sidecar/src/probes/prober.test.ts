@@ -32,6 +32,7 @@ function proberOf(fetcherOf: ProberOptions['fetcherOf'], given: Partial<ProberOp
     config: { protocol: 'evm', maxLagBlocks: 5 },
     probe: probeOf(),
     fetcherOf,
+    retryAt: () => 0,
     signal: new AbortController().signal,
     now: () => 0,
     random: () => 0,
@@ -50,6 +51,15 @@ test('an upstream that is gone is forgotten, and one that comes is probed', asyn
   await prober.start(upstreamsOf('b', 'c')).whole;
   expect([...prober.windows.keys()]).toEqual(['b', 'c']);
   expect(sampled).toEqual(['a', 'b', 'c']);
+});
+
+test('an upstream that asked to be left alone is probed again when that is over, and not before', async () => {
+  let now = 0;
+  const { prober, sampled } = proberOf(() => Promise.reject(new Error('no way there')), {
+    ...{ now: () => now, retryAt: (id) => (id === 'a' ? 1500 : 0) },
+  });
+  for (now of [1000, 1499, 1500, 1600]) await prober.start(upstreamsOf('a', 'b')).whole;
+  expect(sampled).toEqual(['b', 'b', 'a', 'a', 'b']);
 });
 
 test('what a probe finds of an upstream that is gone meanwhile is left aside', async () => {

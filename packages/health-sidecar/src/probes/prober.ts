@@ -21,6 +21,8 @@ export interface ProberOptions {
   readonly config: Pick<NetworkConfig, 'protocol' | 'maxLagBlocks'>;
   readonly probe: ProbeConfig;
   readonly fetcherOf: (upstream: LocatedUpstream) => Promise<Fetcher>;
+  /** Until when an upstream is left alone, because it asked for that, epoch ms. */
+  readonly retryAt: (upstream: string) => number;
   readonly signal: AbortSignal;
   readonly now: () => number;
   readonly random: () => number;
@@ -88,8 +90,9 @@ export function createProber(options: ProberOptions): Prober {
   }
 
   function isDue({ id }: LocatedUpstream): boolean {
+    if (running.has(id) || now() < options.retryAt(id)) return false;
     const startedAt = lastStartedAt.get(id);
-    return !running.has(id) && (startedAt === undefined || now() - startedAt >= probe.interval * DUE_RATIO);
+    return startedAt === undefined || now() - startedAt >= probe.interval * DUE_RATIO;
   }
 
   function forget(id: string): void {
