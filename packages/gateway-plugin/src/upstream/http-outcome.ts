@@ -1,8 +1,6 @@
 // Decides: what a reply to a request that is no JSON-RPC means in our own profile: by `retryOn`, or of a URI call by its body.
 // Must not know: which upstream, how many attempts are left, Fastify.
-
-import type { RetryOn, Safety } from '@rpc-balancer/shared';
-import { retryAfterMs } from '@rpc-balancer/shared';
+import { type RetryOn, retryAfterMs, type Safety } from '@rpc-balancer/shared';
 import type { Answered, Broken, Reply } from './dispatch.ts';
 import { parseErrorOf, STATUSES } from './nginx-outcome.ts';
 import {

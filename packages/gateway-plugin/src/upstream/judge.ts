@@ -1,8 +1,6 @@
 // Decides: which calls an attempt's reply answers, which may go elsewhere, and how the attempt counts as a whole.
 // Must not know: pick, tries, deadlines. What each reply means stands in outcome.ts.
-
-import type { Envelope, ErrorCode } from '@rpc-balancer/shared';
-import { retryAfterMs } from '@rpc-balancer/shared';
+import { type Envelope, type ErrorCode, retryAfterMs } from '@rpc-balancer/shared';
 import { readBatch, restoreId } from './batch.ts';
 import { type Call, idOf } from './call.ts';
 import type { Answered, Reply } from './dispatch.ts';
