@@ -43,31 +43,16 @@ export interface Budgets {
   idle(): Promise<void>;
 }
 
-/** What our own probes know of one upstream. */
-interface Own extends Throttle {
-  readonly usage: Usage;
-  /** The longest wait. */
-  mostMs: number;
-  /** What the answers to the present probe ask to wait, if they do. */
-  askedMs: number | null;
-}
-
 export function createBudgets(options: BudgetsOptions): Budgets {
-  const { network, store, fetcherOf, now } = options;
-  const own = new Map<string, Own>();
+  const { network, store, now } = options;
+  const own = new Map<string, ProbeUse>();
   let told: readonly ReadonlyMap<string, Budget>[] | null = null;
   let running: Promise<void> | null = null;
 
-  function ownOf(upstream: string): Own {
-    const fresh = { throttledUntil: 0, throttleMs: THROTTLE_FIRST_MS, mostMs: 0, askedMs: null };
-    const one = own.get(upstream) ?? { usage: new Usage(), ...fresh };
-    own.set(upstream, one);
-    return one;
-  }
-
-  function ownBudget(upstream: string): Budget {
-    const { usage, throttledUntil } = ownOf(upstream);
-    return usage.budget(now(), throttledUntil > now() ? throttledUntil : null);
+  function ownOf(upstream: string): ProbeUse {
+    const use = own.get(upstream) ?? new ProbeUse();
+    own.set(upstream, use);
+    return use;
   }
 
   async function read(): Promise<void> {
@@ -83,31 +68,12 @@ export function createBudgets(options: BudgetsOptions): Budgets {
 
   return {
     async fetcherOf(upstream) {
-      const fetcher = await fetcherOf(upstream);
-      const one = ownOf(upstream.id);
-      one.mostMs = upstream.failTimeout;
-      return {
-        ...fetcher,
-        fetch: async (url, init) => {
-          one.usage.attempted(now());
-          const response = await fetcher.fetch(url, init);
-          const headerOf = (name: string) => response.headers.get(name);
-          one.usage.hear(headerOf, now());
-          const askedMs = retryAfterMs(headerOf('retry-after'), now());
-          if (askedMs !== null) one.askedMs = Math.max(one.askedMs ?? 0, askedMs);
-          return response;
-        },
-      };
+      const fetcher = await options.fetcherOf(upstream);
+      const use = ownOf(upstream.id);
+      use.mostMs = upstream.failTimeout;
+      return { ...fetcher, fetch: (url, init) => use.watch(() => fetcher.fetch(url, init), now) };
     },
-    probed(upstream, failure) {
-      const one = ownOf(upstream);
-      const { askedMs, mostMs } = one;
-      one.askedMs = null;
-      if (failure === null) one.throttleMs = THROTTLE_FIRST_MS;
-      if (failure !== 'throttled') return;
-      one.usage.throttled(now());
-      prolong(one, now(), { askedMs, mostMs });
-    },
+    probed: (upstream, failure) => ownOf(upstream).probed(failure, now()),
     retryAt: (upstream) => own.get(upstream)?.throttledUntil ?? 0,
     refresh() {
       running ??= read();
@@ -117,11 +83,46 @@ export function createBudgets(options: BudgetsOptions): Budgets {
       for (const id of own.keys()) if (!upstreams.includes(id)) own.delete(id);
       if (heard === null) return new Map();
       const budgetOf = (id: string) =>
-        addUp([ownBudget(id), ...heard.flatMap((usage) => usage.get(id) ?? [])], now());
+        addUp([ownOf(id).budget(now()), ...heard.flatMap((usage) => usage.get(id) ?? [])], now());
       return new Map(upstreams.map((id) => [id, budgetOf(id)]));
     },
     async idle() {
       await running;
     },
   };
+}
+
+/** What our own probes use of one upstream's limit, and what they were told of it. */
+class ProbeUse implements Throttle {
+  throttledUntil = 0;
+  throttleMs = THROTTLE_FIRST_MS;
+  /** The longest wait. */
+  mostMs = 0;
+  readonly #usage = new Usage();
+  /** What the answers to the present probe ask to wait, if they do. */
+  #askedMs: number | null = null;
+
+  async watch(send: () => Promise<Response>, now: () => number): Promise<Response> {
+    this.#usage.attempted(now());
+    const response = await send();
+    const headerOf = (name: string) => response.headers.get(name);
+    this.#usage.hear(headerOf, now());
+    const askedMs = retryAfterMs(headerOf('retry-after'), now());
+    if (askedMs !== null) this.#askedMs = Math.max(this.#askedMs ?? 0, askedMs);
+    return response;
+  }
+
+  /** A probe has ended so. */
+  probed(failure: ProbeFailure | null, now: number): void {
+    const askedMs = this.#askedMs;
+    this.#askedMs = null;
+    if (failure === null) this.throttleMs = THROTTLE_FIRST_MS;
+    if (failure !== 'throttled') return;
+    this.#usage.throttled(now);
+    prolong(this, now, { askedMs, mostMs: this.mostMs });
+  }
+
+  budget(now: number): Budget {
+    return this.#usage.budget(now, this.throttledUntil > now ? this.throttledUntil : null);
+  }
 }
