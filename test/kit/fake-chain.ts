@@ -74,24 +74,7 @@ export function createChain(options: ChainOptions = {}): FakeChain {
   }
 
   function header(height: number, at = timeOf(height)): Readonly<Record<string, unknown>> {
-    return {
-      number: hex(height),
-      hash: chain.hashOf(height),
-      parentHash: chain.hashOf(height - 1),
-      timestamp: hex(Math.max(0, Math.floor(at / 1000))),
-      miner: '0x0000000000000000000000000000000000000000',
-      gasLimit: '0x1c9c380',
-      gasUsed: '0x0',
-      baseFeePerGas: '0x7',
-      nonce: '0x0000000000000000',
-      difficulty: '0x0',
-      extraData: '0x',
-      size: '0x200',
-      stateRoot: digest(`state:${height}`),
-      logsBloom: `0x${'0'.repeat(512)}`,
-      transactions: [],
-      uncles: [],
-    };
+    return headerOf({ height, hash: chain.hashOf(height), parent: chain.hashOf(height - 1), at });
   }
 
   const chain: FakeChain = {
@@ -133,4 +116,34 @@ export function createChain(options: ChainOptions = {}): FakeChain {
     },
   };
   return chain;
+}
+
+interface Place {
+  readonly height: number;
+  readonly hash: string;
+  readonly parent: string;
+  /** Epoch ms. */
+  readonly at: number;
+}
+
+/** The other fields of an Ethereum header are the same in each block. */
+function headerOf({ height, hash, parent, at }: Place): Readonly<Record<string, unknown>> {
+  return {
+    number: hex(height),
+    hash,
+    parentHash: parent,
+    timestamp: hex(Math.max(0, Math.floor(at / 1000))),
+    miner: '0x0000000000000000000000000000000000000000',
+    gasLimit: '0x1c9c380',
+    gasUsed: '0x0',
+    baseFeePerGas: '0x7',
+    nonce: '0x0000000000000000',
+    difficulty: '0x0',
+    extraData: '0x',
+    size: '0x200',
+    stateRoot: digest(`state:${height}`),
+    logsBloom: `0x${'0'.repeat(512)}`,
+    transactions: [],
+    uncles: [],
+  };
 }

@@ -43,25 +43,16 @@ export function startProcess({ command, args = [], env = {}, cwd }: ProcessOptio
     ...(cwd === undefined ? {} : { cwd }),
   });
   if (child.pid !== undefined) entrustProcess(child.pid);
-  const texts = { all: '', stdout: '', stderr: '' };
-  const watchers = new Set<() => void>();
-  let running = true;
-
-  function collect(from: 'stdout' | 'stderr', text: string): void {
-    texts.all = (texts.all + text).slice(-OUTPUT_CHARS_MAX);
-    texts[from] = (texts[from] + text).slice(-OUTPUT_CHARS_MAX);
-    for (const watch of watchers) watch();
+  const output = new Output(command);
+  for (const from of ['stdout', 'stderr'] as const) {
+    child[from].setEncoding('utf8').on('data', (text: string) => output.add(from, text));
   }
 
   function finished(): void {
-    running = false;
     if (child.pid !== undefined) spareProcess(child.pid);
-    for (const watch of watchers) watch();
+    output.end();
   }
 
-  for (const from of ['stdout', 'stderr'] as const) {
-    child[from].setEncoding('utf8').on('data', (text: string) => collect(from, text));
-  }
   const exited = new Promise<Exit>((resolve, reject) => {
     // `close` comes after the last output, `exit` may come before it.
     child.once('close', (code, signal) => {
@@ -75,56 +66,82 @@ export function startProcess({ command, args = [], env = {}, cwd }: ProcessOptio
   });
   exited.catch(() => {}); // Whoever awaits it hears of it.
 
-  async function waitForOutput(pattern: RegExp, timeoutMs = 20_000): Promise<RegExpExecArray> {
-    const complain = (why: string) =>
-      new Error(`${why} before ${pattern} was seen in the output of ${command}:\n${texts.all}`);
-    const deadline = performance.now() + timeoutMs;
-    for (;;) {
-      const found = pattern.exec(texts.all);
-      if (found) return found;
-      if (!running) throw complain('it ended');
-      const left = deadline - performance.now();
-      if (left <= 0) throw complain(`${timeoutMs} ms went by`);
-      await news(left);
-    }
-  }
-
-  /** Resolves with the next output, with the end, or after a time. */
-  function news(timeoutMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const done = () => {
-        clearTimeout(timer);
-        watchers.delete(done);
-        resolve();
-      };
-      const timer = setTimeout(done, timeoutMs);
-      watchers.add(done);
-    });
-  }
-
   return {
     pid: child.pid ?? -1,
     get output() {
-      return texts.all;
+      return output.all;
     },
     get stdout() {
-      return texts.stdout;
+      return output.stdout;
     },
     get stderr() {
-      return texts.stderr;
+      return output.stderr;
     },
     get running() {
-      return running;
+      return !output.ended;
     },
     exited,
-    waitForOutput,
+    waitForOutput: (pattern, timeoutMs) => output.waitFor(pattern, timeoutMs),
     kill(signal = 'SIGKILL') {
-      if (running) child.kill(signal);
+      if (!output.ended) child.kill(signal);
     },
     async stop() {
-      if (running) child.kill('SIGTERM');
+      if (!output.ended) child.kill('SIGTERM');
       const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
       return exited.finally(() => clearTimeout(timer));
     },
   };
+}
+
+/** What one child writes, for those who read it later and those who wait for it. */
+class Output {
+  all = '';
+  stdout = '';
+  stderr = '';
+  /** The child has ended: no more will come. */
+  ended = false;
+  readonly #command: string;
+  readonly #watchers = new Set<() => void>();
+
+  constructor(command: string) {
+    this.#command = command;
+  }
+
+  add(from: 'stdout' | 'stderr', text: string): void {
+    this.all = (this.all + text).slice(-OUTPUT_CHARS_MAX);
+    this[from] = (this[from] + text).slice(-OUTPUT_CHARS_MAX);
+    for (const watch of this.#watchers) watch();
+  }
+
+  end(): void {
+    this.ended = true;
+    for (const watch of this.#watchers) watch();
+  }
+
+  async waitFor(pattern: RegExp, timeoutMs = 20_000): Promise<RegExpExecArray> {
+    const complain = (why: string) =>
+      new Error(`${why} before ${pattern} was seen in the output of ${this.#command}:\n${this.all}`);
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const found = pattern.exec(this.all);
+      if (found) return found;
+      if (this.ended) throw complain('it ended');
+      const left = deadline - performance.now();
+      if (left <= 0) throw complain(`${timeoutMs} ms went by`);
+      await this.#news(left);
+    }
+  }
+
+  /** Resolves with the next output, with the end, or after a time. */
+  #news(timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        this.#watchers.delete(done);
+        resolve();
+      };
+      const timer = setTimeout(done, timeoutMs);
+      this.#watchers.add(done);
+    });
+  }
 }

@@ -19,6 +19,24 @@ export interface Lease {
 /** `accepted`, or `fenced`: the lease is somebody else's by now, so the publisher must stop. */
 export type PublishResult = 'accepted' | 'fenced';
 
+/** Who may publish the ranking of a network, and what was published. */
+export interface Publishing {
+  /**
+   * Takes the lease if nobody else holds it; null if somebody does. Who holds it gets it again under a new epoch: it asks
+   * because the answer that gave it was lost.
+   * @param holder of this process and task alone; without "|"
+   */
+  acquire(network: string, holder: string, ttlMs: number): Promise<Lease | null>;
+  /** Prolongs the lease; false when it is lost. */
+  renew(lease: Lease, ttlMs: number): Promise<boolean>;
+  /** Gives the lease back if it is still held, and says so to those who wait, with the sidecar that should take it. */
+  release(lease: Lease, heir?: string | null): Promise<void>;
+  /** Stores a ranking under the lease with this epoch, if that is still held and (epoch, seq) is newer than what is stored. */
+  publish(lease: Lease, ranking: Ranking, maxAgeMs: number): Promise<PublishResult>;
+  /** The text of the newest ranking, still to be checked by `decodeRanking`; null if there is none or it expired. */
+  readRanking(network: string): Promise<string | null>;
+}
+
 /** What befell the connections since the start. None of it need last: a connection that was lost is back at once. */
 export interface StoreHistory {
   /** Connections that were good and ended: killed, reset, idle for too long, or of a server that died. */
@@ -105,22 +123,8 @@ export interface Sharing {
  * Every method but `health` and `subscribe` rejects with a BalancerError `RPCB_STORE` while the store is out of reach.
  * The two implementations pass one conformance suite.
  */
-export interface Store extends WriteSharing, Sharing {
+export interface Store extends Publishing, WriteSharing, Sharing {
   readonly kind: 'memory' | 'redis';
-  /**
-   * Takes the lease if nobody else holds it; null if somebody does. Who holds it gets it again under a new epoch: it asks
-   * because the answer that gave it was lost.
-   * @param holder of this process and task alone; without "|"
-   */
-  acquire(network: string, holder: string, ttlMs: number): Promise<Lease | null>;
-  /** Prolongs the lease; false when it is lost. */
-  renew(lease: Lease, ttlMs: number): Promise<boolean>;
-  /** Gives the lease back if it is still held, and says so to those who wait, with the sidecar that should take it. */
-  release(lease: Lease, heir?: string | null): Promise<void>;
-  /** Stores a ranking under the lease with this epoch, if that is still held and (epoch, seq) is newer than what is stored. */
-  publish(lease: Lease, ranking: Ranking, maxAgeMs: number): Promise<PublishResult>;
-  /** The text of the newest ranking, still to be checked by `decodeRanking`; null if there is none or it expired. */
-  readRanking(network: string): Promise<string | null>;
   /** Keeps the word about an upstream's drain for ever; false: another one is stored that is as late or later. */
   writeDrain(network: string, drain: Drain): Promise<boolean>;
   /** The texts of all words about a network's upstreams, still to be checked by `decodeDrain`. */
