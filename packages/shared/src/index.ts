@@ -61,7 +61,8 @@ export { createRedactor, foreignText, HIDDEN, type Redact, redactUrl } from './r
 export { type Reloader, type ReloadResult, startReloader } from './reload.ts';
 export { createMemoryStore } from './store/memory.ts';
 export type { Client as RedisClient } from './store/redis/client.ts';
-export { createRedisStore, type RedisStoreOptions } from './store/redis/store.ts';
+export type { RedisStoreOptions } from './store/redis/connections.ts';
+export { createRedisStore } from './store/redis/store.ts';
 export {
   type Lease,
   type PublishResult,

@@ -15,118 +15,129 @@ export interface LinkOptions {
   readonly onChange: () => void;
 }
 
-export interface Link {
+export class Link {
+  readonly #client: Client;
+  readonly #emitter: Pick<NodeJS.EventEmitter, 'on' | 'once'>;
+  readonly #options: LinkOptions;
+  #connected = false;
+  #problem: string | null = null;
+  #closing = false;
+  #wasReady = false;
+  #endCount = 0;
+  #reconnectTimer: NodeJS.Timeout | undefined;
+  #waiting: (() => void)[] = [];
+
+  constructor(client: Client, options: LinkOptions) {
+    this.#client = client;
+    // The two classes declare `on` for their own event names; what is used here they have in common.
+    this.#emitter = client as Pick<NodeJS.EventEmitter, 'on' | 'once'>;
+    this.#options = options;
+    this.#emitter.on('error', (error) => this.#onError(error));
+    this.#emitter.on('node error', (error) => this.#onError(error));
+    this.#emitter.on('ready', () => this.#onReady());
+    this.#emitter.on('close', () => this.#onClose());
+    this.#emitter.on('end', () => this.#onEnd());
+    this.#connect();
+  }
+
   /** Stays true for the moment in which an idle connection that the server closed is made anew. */
-  connected(): boolean;
-  problem(): string | null;
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  get problem(): string | null {
+    return this.#problem;
+  }
+
   /**
    * Resolves when commands can be sent; rejects when the last attempt to connect failed.
    * @param renewed the present connection is known to be over: wait for the next
    */
-  usable(renewed?: boolean): Promise<void>;
-  fail(error: unknown): void;
-  succeed(): void;
-  close(): Promise<void>;
-}
-
-export function createLink(client: Client, { random, explain, onReady, onChange }: LinkOptions): Link {
-  // The two classes declare `on` for their own event names; what is used here they have in common.
-  const emitter = client as Pick<NodeJS.EventEmitter, 'on' | 'once'>;
-  let connected = false;
-  let problem: string | null = null;
-  let closing = false;
-  let endCount = 0;
-  let reconnectTimer: NodeJS.Timeout | undefined;
-  let waiting: (() => void)[] = [];
-
-  function changed(): void {
-    wake();
-    onChange();
+  async usable(renewed = false): Promise<void> {
+    for (let stale = renewed; stale || this.#client.status !== 'ready'; stale = false) {
+      if (this.#closing) throw new Error('the store is closed');
+      if (this.#problem !== null) throw new Unusable(this.#problem);
+      await new Promise<void>((go) => this.#waiting.push(go));
+    }
   }
 
-  function fail(error: unknown): void {
-    if (closing) return;
-    connected = false;
-    problem = explain(error);
-    changed();
+  fail(error: unknown): void {
+    if (this.#closing) return;
+    this.#connected = false;
+    this.#problem = this.#options.explain(error);
+    this.#changed();
   }
 
-  function succeed(): void {
-    if (connected && problem === null) return;
-    connected = true;
-    problem = null;
-    changed();
+  succeed(): void {
+    if (this.#connected && this.#problem === null) return;
+    this.#connected = true;
+    this.#problem = null;
+    this.#changed();
   }
 
-  function wake(): void {
-    const woken = waiting;
-    waiting = [];
+  async close(): Promise<void> {
+    this.#closing = true;
+    clearTimeout(this.#reconnectTimer);
+    this.#changed();
+    const { status } = this.#client;
+    if (status === 'end') return;
+    const ended = status === 'wait' || status === 'reconnecting' ? null : this.#ended();
+    this.#client.disconnect();
+    await ended;
+  }
+
+  #connect(): void {
+    this.#client.connect().catch(() => {}); // The error events have said it.
+  }
+
+  #onError(error: unknown): void {
+    // A connection that was good may simply be made anew: only a failed attempt is a problem.
+    if (this.#client.status !== 'ready') this.fail(error);
+  }
+
+  #onReady(): void {
+    if (this.#closing) return;
+    this.#endCount = 0;
+    this.#wasReady = true;
+    this.succeed();
+    this.#wake(); // Also when nothing changed to the outside.
+    this.#options.onReady();
+  }
+
+  #onClose(): void {
+    if (!this.#wasReady && this.#problem === null) this.fail(new Error('closed during the handshake'));
+    this.#wasReady = false;
+  }
+
+  #onEnd(): void {
+    // ioredis gives up where its connector fails (no Sentinel answers): go on in its place.
+    if (this.#closing) return;
+    this.#endCount += 1;
+    const delayMs = reconnectDelayMs(this.#endCount, this.#options.random);
+    this.#reconnectTimer = setTimeout(() => this.#connect(), delayMs);
+  }
+
+  #changed(): void {
+    this.#wake();
+    this.#options.onChange();
+  }
+
+  #wake(): void {
+    const woken = this.#waiting;
+    this.#waiting = [];
     for (const go of woken) go();
   }
 
-  function onError(error: unknown): void {
-    // A connection that was good may simply be made anew: only a failed attempt is a problem.
-    if (client.status === 'ready') return;
-    fail(error);
-  }
-
-  let wasReady = false;
-  emitter.on('error', onError);
-  emitter.on('node error', onError);
-  emitter.on('ready', () => {
-    if (closing) return;
-    endCount = 0;
-    wasReady = true;
-    succeed();
-    wake(); // Also when nothing changed to the outside.
-    onReady();
-  });
-  emitter.on('close', () => {
-    if (!wasReady && problem === null) fail(new Error('closed during the handshake'));
-    wasReady = false;
-  });
-  emitter.on('end', () => {
-    // ioredis gives up where its connector fails (no Sentinel answers): go on in its place.
-    if (closing) return;
-    endCount += 1;
-    reconnectTimer = setTimeout(connect, reconnectDelayMs(endCount, random));
-  });
-
-  function connect(): void {
-    client.connect().catch(() => {}); // The error events have said it.
-  }
-  connect();
-
-  return {
-    connected: () => connected,
-    problem: () => problem,
-    async usable(renewed = false) {
-      for (let stale = renewed; stale || client.status !== 'ready'; stale = false) {
-        if (closing) throw new Error('the store is closed');
-        if (problem !== null) throw new Unusable(problem);
-        await new Promise<void>((go) => waiting.push(go));
-      }
-    },
-    fail,
-    succeed,
-    async close() {
-      closing = true;
-      clearTimeout(reconnectTimer);
-      changed();
-      if (client.status === 'end') return;
-      const waits = client.status !== 'wait' && client.status !== 'reconnecting';
-      const ended = new Promise<void>((resolve) => {
-        if (!waits) return resolve();
-        const timer = setTimeout(resolve, CLOSE_TIMEOUT_MS);
-        emitter.once('end', () => {
-          clearTimeout(timer);
-          resolve();
-        });
+  /** Resolves when the connection has ended, or after a time. */
+  #ended(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, CLOSE_TIMEOUT_MS);
+      this.#emitter.once('end', () => {
+        clearTimeout(timer);
+        resolve();
       });
-      client.disconnect();
-      await ended;
-    },
-  };
+    });
+  }
 }
 
 /** The link has failed before; its problem is explained already. */

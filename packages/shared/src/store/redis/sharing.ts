@@ -11,42 +11,36 @@ import { readUsages } from '../lua/read-usages.ts';
 import { report as addReport } from '../lua/report.ts';
 import { takeTrial } from '../lua/take-trial.ts';
 import { REPORTS_MAX, type Sharing } from '../store.ts';
+import { type Run, script } from './step.ts';
 
-/** Runs a script as a step with this name; what was in flight when its connection ended is sent once more. */
-export type RunScript = (
-  step: string,
-  text: string,
-  keys: readonly string[],
-  args: readonly (string | number)[],
-) => Promise<unknown>;
-
-export function createSharing(keyOptions: KeyOptions, channel: string, run: RunScript): Sharing {
+export function createSharing(keyOptions: KeyOptions, channel: string, run: Run): Sharing {
   return {
     async attend(instance, content, lifeMs) {
       const { sidecars, sidecarBeats } = clusterKeys(keyOptions);
-      const answer = await run('attend', attend, [sidecars, sidecarBeats], [instance, lifeMs, content]);
-      return textsByName(listOf(answer));
+      const args = [instance, lifeMs, content];
+      return textsByName(listOf(await run('attend', script(attend, [sidecars, sidecarBeats], args))));
     },
     async beat(network, instance, { content, usage }, lifeMs) {
       const { gateways, beats, usages } = networkKeys(keyOptions, network);
       const args = [instance, lifeMs, content ?? '', usage ?? ''];
-      const answer = await run('beat', beat, [gateways, beats, usages], args);
+      const answer = await run('beat', script(beat, [gateways, beats, usages], args));
       const [known, ...flat] = listOf(answer);
       return { known: known === 1, others: textsByName(flat) };
     },
     async readUsages(network) {
       const { gateways, usages } = networkKeys(keyOptions, network);
-      return listOf(await run('read_usages', readUsages, [gateways, usages], [])).map(String);
+      return listOf(await run('read_usages', script(readUsages, [gateways, usages], []))).map(String);
     },
     async report(network, report, ttlMs) {
       const { reports } = networkKeys(keyOptions, network);
       const event = JSON.stringify({ type: 'reported', network } satisfies StoreEvent);
+      const args = [ttlMs, REPORTS_MAX, encodeReport(report), channel, event];
       // Sent again it may count twice, which its streak corrects.
-      await run('report', addReport, [reports], [ttlMs, REPORTS_MAX, encodeReport(report), channel, event]);
+      await run('report', script(addReport, [reports], args));
     },
     async readReports(network, after) {
       const { reports } = networkKeys(keyOptions, network);
-      const flat = listOf(await run('read_reports', readReports, [reports], [after ?? '']));
+      const flat = listOf(await run('read_reports', script(readReports, [reports], [after ?? ''])));
       return inGroups(flat, 3).map(([id, ageMs, text]) => ({
         id: String(id),
         ageMs: Number(ageMs),
@@ -55,7 +49,7 @@ export function createSharing(keyOptions: KeyOptions, channel: string, run: RunS
     },
     async takeTrial(network, { upstream, turn, holder }, ttlMs) {
       const key = trialKey(keyOptions, network, upstream, turn);
-      return Number(await run('take_trial', takeTrial, [key], [holder, ttlMs]));
+      return Number(await run('take_trial', script(takeTrial, [key], [holder, ttlMs])));
     },
   };
 }

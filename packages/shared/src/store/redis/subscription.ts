@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis';
 import { decodeEvent, type StoreEvent } from '../../wire/events.ts';
 import type { Client } from './client.ts';
 import { createEventsClient } from './connect.ts';
-import { createLink } from './link.ts';
+import { Link } from './link.ts';
 
 export interface SubscriptionOptions {
   readonly commands: Client;
@@ -35,7 +35,7 @@ function subscribeOver(client: Redis, options: SubscriptionOptions): Subscriptio
   const { channel, random, explain, onEvent, onChange } = options;
   options.watch(client);
   let subscribed = false;
-  const link = createLink(client, {
+  const link = new Link(client, {
     random,
     explain,
     onReady: () => {
@@ -66,5 +66,5 @@ function subscribeOver(client: Redis, options: SubscriptionOptions): Subscriptio
     );
   }
 
-  return { problem: link.problem, check, close: link.close };
+  return { problem: () => link.problem, check, close: () => link.close() };
 }
