@@ -74,7 +74,8 @@ export function stage({
   const rankings: Ranking[] = [];
   const logged: string[] = [];
   const unsubscribe = store.subscribe((event) => {
-    if (event?.type === 'ranking') void read(event.network);
+    // The store may be out of reach for a moment: the next event reads again.
+    if (event?.type === 'ranking') void read(event.network).catch(() => {});
   });
   async function read(name: string): Promise<void> {
     const decoded = decodeRanking((await store.readRanking(name)) ?? '');
