@@ -21,6 +21,9 @@ const LIFE_MS = 2000;
 /** Nobody acts by the millisecond on what was used in a minute. */
 const USAGE_MS = 1000;
 
+/** A second of them. */
+const BEATS_KEPT = 4;
+
 export interface HeartbeatOptions {
   readonly networks: () => Iterable<Network>;
   readonly store: Store;
@@ -32,13 +35,6 @@ export interface HeartbeatOptions {
   readonly onBeat: (network: string, durationMs: number) => void;
   /** Told of every beat that could not be sent. */
   readonly onBeatFailure: (network: string) => void;
-}
-
-/** A second of them. */
-const BEATS_KEPT = 4;
-
-export interface Heartbeat {
-  stop(): Promise<void>;
 }
 
 /** What was told last of one network. */
@@ -55,16 +51,66 @@ interface Told {
   running: boolean;
 }
 
-export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
-  const { networks, store, instance, now, random, log, onBeat, onBeatFailure } = options;
-  /** Forgotten with its network, when a changed configuration has it no more. */
-  const told = new WeakMap<Network, Told>();
-  const running = new Set<Promise<void>>();
+function nothingTold(now: number): Told {
+  return { content: null, usage: null, usageAt: 0, heardAt: now, tookMs: [], running: false };
+}
 
-  async function beat({ name, state }: Network, last: Told): Promise<void> {
+export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
+  return new Heartbeat(options);
+}
+
+export class Heartbeat {
+  readonly #options: HeartbeatOptions;
+  readonly #timer: NodeJS.Timeout;
+  /** Forgotten with its network, when a changed configuration has it no more. */
+  readonly #told = new WeakMap<Network, Told>();
+  readonly #running = new Set<Promise<void>>();
+
+  constructor(options: HeartbeatOptions) {
+    this.#options = options;
+    this.#timer = setInterval(() => this.#beatAll(), BEAT_MS);
+    this.#beatAll();
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await Promise.all(this.#running);
+  }
+
+  #beatAll(): void {
+    const { networks, now } = this.#options;
+    for (const network of networks()) {
+      const last = this.#told.get(network) ?? nothingTold(now());
+      this.#told.set(network, last);
+      if (now() - last.heardAt > LIFE_MS)
+        for (const member of network.state.members) member.inFlightElsewhere = 0;
+      if (!last.running) this.#run(network, last); // Else the store is slow: the next beat tells it all.
+    }
+  }
+
+  #run(network: Network, last: Told): void {
+    const { log, onBeatFailure } = this.#options;
+    const { name } = network;
+    last.running = true;
+    const sent = this.#beat(network, last)
+      .catch((error: Error) => {
+        last.usage = null;
+        last.content = null; // It may have arrived or not.
+        onBeatFailure(name);
+        log.debug({ network: name, problem: error.message }, 'a heartbeat could not be sent');
+      })
+      .then(() => {
+        last.running = false;
+        this.#running.delete(sent);
+      });
+    this.#running.add(sent);
+  }
+
+  async #beat({ name, state }: Network, last: Told): Promise<void> {
+    const { store, instance, now, random, onBeat } = this.#options;
     const { shared } = state.rules;
     const content = encodeBeat(shared ? standingOf(state.members) : {});
-    const usage = usageToTell(state.members, last);
+    const usage = usageToTell(state.members, last, now());
     const told = {
       content: content === last.content ? null : content,
       usage: usage === last.usage ? null : usage,
@@ -77,58 +123,16 @@ export function startHeartbeat(options: HeartbeatOptions): Heartbeat {
     last.tookMs = [...last.tookMs, last.heardAt - begunAt].slice(-BEATS_KEPT);
     if (last.tookMs.length === BEATS_KEPT) state.storeDelayMs = Math.min(...last.tookMs);
     onBeat(name, last.heardAt - begunAt);
-    if (!shared) return;
-    const heard = Object.values(others).map(decodeBeat);
-    for (const member of state.members) {
-      const sum = heard.reduce((total, inFlight) => total + (inFlight?.[member.id] ?? 0), 0);
-      member.inFlightElsewhere = roundedMean(sum, heard.length, random());
-    }
+    if (shared) hear(state.members, Object.values(others).map(decodeBeat), random);
   }
+}
 
-  /** As it was told last, until it is time for the next. */
-  function usageToTell(members: readonly Member[], last: Told): string {
-    if (last.usage !== null && now() - last.usageAt < USAGE_MS) return last.usage;
-    last.usageAt = now();
-    return encodeUsage(usageOf(members, now()));
+/** Takes over what all others have in flight. */
+function hear(members: readonly Member[], heard: readonly (InFlight | null)[], random: () => number): void {
+  for (const member of members) {
+    const sum = heard.reduce((total, inFlight) => total + (inFlight?.[member.id] ?? 0), 0);
+    member.inFlightElsewhere = roundedMean(sum, heard.length, random());
   }
-
-  function beatOf(network: Network): void {
-    const { name, state } = network;
-    const last = told.get(network) ?? {
-      ...{ content: null, usage: null, usageAt: 0 },
-      ...{ heardAt: now(), tookMs: [], running: false },
-    };
-    told.set(network, last);
-    if (now() - last.heardAt > LIFE_MS) for (const member of state.members) member.inFlightElsewhere = 0;
-    if (last.running) return; // The store is slow: the next beat tells it all.
-    last.running = true;
-    const sent = beat(network, last)
-      .catch((error: Error) => {
-        last.usage = null;
-        last.content = null; // It may have arrived or not.
-        onBeatFailure(name);
-        log.debug({ network: name, problem: error.message }, 'a heartbeat could not be sent');
-      })
-      .then(() => {
-        last.running = false;
-        running.delete(sent);
-      });
-    running.add(sent);
-  }
-
-  function beatAll(): void {
-    for (const network of networks()) beatOf(network);
-  }
-
-  const timer = setInterval(beatAll, BEAT_MS);
-  beatAll();
-
-  return {
-    async stop() {
-      clearInterval(timer);
-      await Promise.all(running);
-    },
-  };
 }
 
 /**
@@ -147,6 +151,13 @@ function standingOf(members: readonly Member[]): InFlight {
     member.inFlightLow = member.inFlight;
   }
   return standing;
+}
+
+/** As it was told last, until it is time for the next. */
+function usageToTell(members: readonly Member[], last: Told, now: number): string {
+  if (last.usage !== null && now - last.usageAt < USAGE_MS) return last.usage;
+  last.usageAt = now;
+  return encodeUsage(usageOf(members, now));
 }
 
 /** What was used of each upstream's limit, and what is left; without those of which there is nothing to tell. */

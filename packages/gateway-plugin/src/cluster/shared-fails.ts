@@ -1,8 +1,9 @@
 // Decides: when replicas tell each other of failures and of exclusions that ended, and when they listen.
 // Must not know: what counts together and what follows from it (balance/shared-health.ts).
-import { decodeReport, type Log, type Store } from '@rpc-balancer/shared';
+import { decodeReport, type Log, type Report, type Store, type StoreEvent } from '@rpc-balancer/shared';
 import { applyReport, takeReported } from '../balance/shared-health.ts';
 import type { Network } from '../upstream/network.ts';
+import { Refresher } from './refresher.ts';
 
 /** Failures of this time go in one report; a timer may be late by a millisecond or two. */
 const BATCH_MS = 8;
@@ -23,49 +24,96 @@ export interface SharedFailsOptions {
   readonly onReportFailure: (network: string) => void;
 }
 
-export interface SharedFails {
-  stop(): Promise<void>;
-}
-
-/** What this replica has read so far of one network. */
+/** How far this replica has read of one network. */
 interface Reader {
+  /** Id of the last report. */
   last: string | null;
   /** False until the reports that were there at the start have been read. */
   begun: boolean;
-  running: Promise<void> | null;
-  /** Something came while it was running. */
-  again: boolean;
 }
 
 export function startSharedFails(options: SharedFailsOptions): SharedFails {
-  const { networks, store, instance, now, log, onReportFailure } = options;
-  const readers = new Map<string, Reader>();
-  const sending = new Set<Promise<void>>();
-  let batch: NodeJS.Timeout | null = null;
+  return new SharedFails(options);
+}
 
-  function tell(): void {
-    batch ??= setTimeout(flush, BATCH_MS);
+export class SharedFails {
+  readonly #options: SharedFailsOptions;
+  readonly #refresher: Refresher;
+  readonly #unsubscribe: () => void;
+  readonly #poll: NodeJS.Timeout;
+  readonly #readers = new Map<string, Reader>();
+  readonly #sending = new Set<Promise<void>>();
+  #batch: NodeJS.Timeout | null = null;
+
+  constructor(options: SharedFailsOptions) {
+    const { store, log } = options;
+    this.#options = options;
+    this.#refresher = new Refresher((network) =>
+      this.#read(network).catch((error: Error) =>
+        log.debug({ network: network.name, problem: error.message }, 'no reports could be read'),
+      ),
+    );
+    this.#unsubscribe = store.subscribe((event) => this.#hear(event));
+    this.#poll = setInterval(() => this.#refreshAll(), POLL_MS);
+    this.#refreshAll();
   }
 
-  function flush(): void {
-    batch = null;
+  async stop(): Promise<void> {
+    clearInterval(this.#poll);
+    this.#unsubscribe();
+    for (const { state } of this.#options.networks()) state.tell = () => {};
+    if (this.#batch) {
+      clearTimeout(this.#batch);
+      this.#flush();
+    }
+    await Promise.all([...this.#sending, this.#refresher.stop()]);
+  }
+
+  readonly #tell = () => {
+    this.#batch ??= setTimeout(() => this.#flush(), BATCH_MS);
+  };
+
+  #flush(): void {
+    const { networks, now } = this.#options;
+    this.#batch = null;
     for (const network of networks()) {
       const upstreams = takeReported(network.state, now());
-      if (upstreams.length === 0) continue;
-      const ttlMs =
-        KEPT_TURNS * Math.max(...network.state.members.map((member) => member.failTimeoutMs), POLL_MS);
-      const sent: Promise<void> = store
-        .report(network.name, { by: instance, upstreams }, ttlMs)
-        .catch((error: Error) => {
-          onReportFailure(network.name);
-          log.debug({ network: network.name, problem: error.message }, 'failures could not be reported');
-        })
-        .finally(() => sending.delete(sent));
-      sending.add(sent);
+      if (upstreams.length > 0) this.#send(network, upstreams);
     }
   }
 
-  async function read(network: Network, reader: Reader): Promise<void> {
+  #send({ name, state }: Network, upstreams: Report['upstreams']): void {
+    const { store, instance, log, onReportFailure } = this.#options;
+    const ttlMs = KEPT_TURNS * Math.max(...state.members.map((member) => member.failTimeoutMs), POLL_MS);
+    const sent: Promise<void> = store
+      .report(name, { by: instance, upstreams }, ttlMs)
+      .catch((error: Error) => {
+        onReportFailure(name);
+        log.debug({ network: name, problem: error.message }, 'failures could not be reported');
+      })
+      .finally(() => this.#sending.delete(sent));
+    this.#sending.add(sent);
+  }
+
+  #hear(event: StoreEvent | null): void {
+    if (event === null) this.#refreshAll();
+    else if (event.type === 'reported') {
+      for (const network of this.#options.networks())
+        if (network.name === event.network) this.#refresher.refresh(network);
+    }
+  }
+
+  #refreshAll(): void {
+    for (const network of this.#options.networks()) {
+      network.state.tell = this.#tell;
+      this.#refresher.refresh(network);
+    }
+  }
+
+  async #read(network: Network): Promise<void> {
+    const { store, instance, now } = this.#options;
+    const reader = this.#readers.get(network.name) ?? { last: null, begun: false };
+    this.#readers.set(network.name, reader);
     const reports = await store.readReports(network.name, reader.last);
     const readAt = now();
     for (const { id, ageMs, text } of reports) {
@@ -79,52 +127,4 @@ export function startSharedFails(options: SharedFailsOptions): SharedFails {
     }
     reader.begun = true;
   }
-
-  /** One read per network at a time; what comes meanwhile is answered by one more. */
-  function refresh(network: Network): void {
-    const reader = readers.get(network.name) ?? { last: null, begun: false, running: null, again: false };
-    readers.set(network.name, reader);
-    if (reader.running) {
-      reader.again = true;
-      return;
-    }
-    reader.running = read(network, reader)
-      .catch((error: Error) =>
-        log.debug({ network: network.name, problem: error.message }, 'no reports could be read'),
-      )
-      .then(() => {
-        reader.running = null;
-        if (!reader.again) return;
-        reader.again = false;
-        refresh(network);
-      });
-  }
-
-  function refreshAll(): void {
-    for (const network of networks()) {
-      network.state.tell = tell;
-      refresh(network);
-    }
-  }
-
-  const unsubscribe = store.subscribe((event) => {
-    if (event === null) return refreshAll();
-    if (event.type !== 'reported') return;
-    for (const network of networks()) if (network.name === event.network) refresh(network);
-  });
-  const poll = setInterval(refreshAll, POLL_MS);
-  refreshAll();
-
-  return {
-    async stop() {
-      clearInterval(poll);
-      unsubscribe();
-      for (const { state } of networks()) state.tell = () => {};
-      if (batch) {
-        clearTimeout(batch);
-        flush();
-      }
-      await Promise.all([...sending, ...[...readers.values()].map(({ running }) => running)]);
-    },
-  };
 }
