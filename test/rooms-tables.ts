@@ -187,7 +187,8 @@ export const KNOWLEDGE: readonly Knowledge[] = [
     what: 'a metric name',
     pattern: /['"`]rpc_balancer_/,
     rooms: [
-      ...['gateway-plugin/src/observe/metrics.ts', 'gateway-plugin/src/observe/ranked-metrics.ts'],
+      ...['gateway-plugin/src/observe/metrics.ts', 'gateway-plugin/src/observe/network-metrics.ts'],
+      ...['gateway-plugin/src/observe/upstream-metrics.ts', 'gateway-plugin/src/observe/ranked-metrics.ts'],
       ...['gateway-plugin/src/observe/store-metrics.ts', 'health-sidecar/src/metrics.ts'],
     ],
   },
