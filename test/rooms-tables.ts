@@ -21,7 +21,7 @@ export const ROOMS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['runner'],
     ['cycle', 'lease', 'attendance', 'status', 'metrics'],
     ['probes', 'publish', 'budgets'],
-    ['rank', 'reach'],
+    ['rank', 'reach', 'renewal'],
     ['head', 'lag', 'samples', 'fetchers', 'spread', 'failure'],
     ['runtime', 'version'],
   ],

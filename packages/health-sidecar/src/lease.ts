@@ -2,6 +2,7 @@
 // Must not know: what is done under the lease.
 import type { Lease, Log, Redact, Store } from '@rpc-balancer/shared';
 import { logFailure } from './failure.ts';
+import { RENEW_RATIO, Renewal } from './renewal.ts';
 import { rest } from './runtime.ts';
 import type { Seat } from './spread.ts';
 
@@ -40,10 +41,6 @@ export interface LeaseKeeper {
   stop(): Promise<void>;
 }
 
-/** Share of the TTL after which a lease is renewed and a free one looked for: two may fail before it is lost. */
-const RENEW_RATIO = 1 / 3;
-/** Share of the TTL by which we stop before the store lets another begin: clocks do not run alike. */
-const MARGIN_RATIO = 1 / 10;
 /** An heir asks at once, and all others after this time, give or take half: should it have died, they notice no loss. */
 const HEAD_START_MS = 300;
 /** TTLs after which a sidecar that reached nothing is sent the network again, and the most that this grows to. */
@@ -53,132 +50,135 @@ const RELEASE_MS = 500;
 
 /** Competes for the lease of one network until stopped. */
 export function keepLease(options: LeaseOptions): LeaseKeeper {
-  const { network, holder, ttlMs, store, now, random, log, onChange } = options;
-  /** Nobody else's: the store gives it again to who has it, because the answer that gave it may have been lost. */
-  const owner = `${holder}/${Math.floor(random() * 2 ** 52).toString(36)}`;
-  const stopping = new AbortController();
-  let waking = new AbortController();
-  let give: (heir: string) => void = () => {};
-  let shunTtls = 0;
-  const seat = options.join((heir) => give(heir));
-  const unsubscribe = store.subscribe((event) => {
-    if (event === null) waking.abort();
-    else if (event.type === 'released' && event.network === network) void onReleased(event.heir);
-  });
-  const done = compete();
+  return new Competitor(options);
+}
 
-  async function onReleased(heir = holder): Promise<void> {
-    const woken = waking;
-    if (heir !== holder) await rest(HEAD_START_MS * (0.5 + random()), stopping.signal);
-    woken.abort();
+class Competitor implements LeaseKeeper {
+  readonly #options: LeaseOptions;
+  /** Nobody else's: the store gives it again to who has it, because the answer that gave it may have been lost. */
+  readonly #owner: string;
+  readonly #seat: Seat;
+  readonly #unsubscribe: () => void;
+  readonly #stopping = new AbortController();
+  readonly #done: Promise<void>;
+  #waking = new AbortController();
+  /** Ends the work in favour of another sidecar; null while there is none. */
+  #give: ((heir: string) => void) | null = null;
+  #shunTtls = 0;
+
+  constructor(options: LeaseOptions) {
+    const { network, holder, store, random } = options;
+    this.#options = options;
+    this.#owner = `${holder}/${Math.floor(random() * 2 ** 52).toString(36)}`;
+    this.#seat = options.join((heir) => this.#give?.(heir));
+    this.#unsubscribe = store.subscribe((event) => {
+      if (event === null) this.#waking.abort();
+      else if (event.type === 'released' && event.network === network) void this.#onReleased(event.heir);
+    });
+    this.#done = this.#compete();
   }
 
-  async function compete(): Promise<void> {
-    while (!stopping.signal.aborted) {
-      waking = new AbortController();
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#done;
+    this.#seat.leave();
+    this.#unsubscribe();
+  }
+
+  async #compete(): Promise<void> {
+    const { ttlMs, now, random } = this.#options;
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      this.#waking = new AbortController();
       const askedAt = now();
-      const lease = await acquire();
-      const isLeft = lease !== null && (await hold(lease, askedAt));
-      if (isLeft) await rest(ttlMs, stopping.signal);
+      const lease = await this.#acquire();
+      const isLeft = lease !== null && (await this.#hold(lease, askedAt));
+      if (isLeft) await rest(ttlMs, signal);
       // Spread, so that competitors do not ask in step; and never in a tight loop when a lease is lost as soon as won.
       else if (lease === null || now() - askedAt < ttlMs * RENEW_RATIO) {
         const waitMs = ttlMs * RENEW_RATIO * (0.75 + random() / 2);
-        if (lease !== null) await rest(HEAD_START_MS, stopping.signal); // What wakes us may be our own release.
-        await rest(waitMs, AbortSignal.any([stopping.signal, waking.signal]));
+        if (lease !== null) await rest(HEAD_START_MS, signal); // What wakes us may be our own release.
+        await rest(waitMs, AbortSignal.any([signal, this.#waking.signal]));
       }
     }
   }
 
-  async function acquire(): Promise<Lease | null> {
+  async #onReleased(heir = this.#options.holder): Promise<void> {
+    const { holder, random } = this.#options;
+    const woken = this.#waking;
+    if (heir !== holder) await rest(HEAD_START_MS * (0.5 + random()), this.#stopping.signal);
+    woken.abort();
+  }
+
+  async #acquire(): Promise<Lease | null> {
+    const { store, network, ttlMs } = this.#options;
     try {
-      return await store.acquire(network, owner, ttlMs);
+      return await store.acquire(network, this.#owner, ttlMs);
     } catch (error) {
-      logFailed(error);
+      this.#logFailed(error);
       return null;
     }
   }
 
   /** True: it was left to another, who needs its time to take it. */
-  async function hold(lease: Lease, askedAt: number): Promise<boolean> {
-    let found: string | null = null;
-    let chosen: string | null = null;
-    const losing = new AbortController();
-    const signal = AbortSignal.any([stopping.signal, losing.signal]);
-    let validUntil = askedAt + ttlMs * (1 - MARGIN_RATIO);
-    give = (to) => {
-      chosen = to;
-      losing.abort();
-    };
-    const isHeld = () => !signal.aborted && now() < validUntil;
-    seat.hold(true);
-    onChange({ lease, isHeld });
+  async #hold(lease: Lease, askedAt: number): Promise<boolean> {
+    const { network, log, onChange, onFenced } = this.#options;
+    const stopping = this.#stopping.signal;
+    const renewal = new Renewal(lease, askedAt, { ...this.#options, stopping });
+    this.#seat.hold(true);
+    onChange({ lease, isHeld: renewal.isHeld });
     log.info({ network, epoch: lease.epoch }, 'holds the lease and publishes');
-    const renewing = renew();
-    const hasHeir = async (): Promise<boolean> => {
-      found = await seat.findHeir();
-      return found !== null;
-    };
-    const end = await options.work({ lease, isHeld, signal, hasHeir }).catch((error): WorkEnd => {
-      logFailed(error);
-      return 'over';
-    });
-    give = () => {};
-    losing.abort();
-    await renewing;
-    if (end === 'fenced') options.onFenced();
-    const heir =
-      chosen ?? (end === 'hand_over' ? found : null) ?? (stopping.signal.aborted ? seat.heir() : null);
-    shun(end);
-    seat.hold(false);
+    const { end, successor } = await this.#work(lease, renewal);
+    await renewal.stop();
+    if (end === 'fenced') onFenced();
+    const heir = successor ?? (stopping.aborted ? this.#seat.heir() : null);
+    this.#shun(end);
+    this.#seat.hold(false);
     onChange(null); // Before another can have it: never do two say that they hold it.
-    await Promise.race([release(lease, heir), rest(RELEASE_MS)]);
+    await Promise.race([this.#release(lease, heir), rest(RELEASE_MS)]);
     log.info({ network, epoch: lease.epoch, end, heir }, 'holds the lease no more');
     return heir !== null;
+  }
 
-    async function renew(): Promise<void> {
-      while (!signal.aborted) {
-        await rest(Math.min(ttlMs * RENEW_RATIO, validUntil - now()), signal);
-        if (signal.aborted) return;
-        const renewedAt = now();
-        const answer = await Promise.race([renewOnce(lease), rest(validUntil - now(), signal)]);
-        if (answer === true) validUntil = renewedAt + ttlMs * (1 - MARGIN_RATIO);
-        if (answer === false || now() >= validUntil) losing.abort();
-      }
-    }
+  async #work(lease: Lease, renewal: Renewal): Promise<Worked> {
+    const { isHeld, signal } = renewal;
+    let found: string | null = null;
+    let chosen: string | null = null;
+    this.#give = (to) => {
+      chosen = to;
+      renewal.end();
+    };
+    const hasHeir = async (): Promise<boolean> => {
+      found = await this.#seat.findHeir();
+      return found !== null;
+    };
+    const end = await this.#options.work({ lease, isHeld, signal, hasHeir }).catch((error): WorkEnd => {
+      this.#logFailed(error);
+      return 'over';
+    });
+    this.#give = null;
+    return { end, successor: chosen ?? (end === 'hand_over' ? found : null) };
   }
 
   /** After each time in which nothing was reached, the others leave us alone for longer. */
-  function shun(end: WorkEnd): void {
+  #shun(end: WorkEnd): void {
     const { first, most } = SHUN_TTLS;
-    shunTtls = end === 'hand_over' ? Math.min(most, Math.max(first, 2 * shunTtls)) : 0;
-    if (shunTtls > 0) seat.shun(shunTtls * ttlMs);
-  }
-
-  /** Undefined: the store did not say. */
-  async function renewOnce(lease: Lease): Promise<boolean | undefined> {
-    try {
-      return await store.renew(lease, ttlMs);
-    } catch (error) {
-      logFailed(error);
-      return undefined;
-    }
+    this.#shunTtls = end === 'hand_over' ? Math.min(most, Math.max(first, 2 * this.#shunTtls)) : 0;
+    if (this.#shunTtls > 0) this.#seat.shun(this.#shunTtls * this.#options.ttlMs);
   }
 
   /** Harmless when it is lost already: the store compares the owner and the epoch. */
-  async function release(lease: Lease, heir: string | null): Promise<void> {
-    await store.release(lease, heir).catch(logFailed);
+  async #release(lease: Lease, heir: string | null): Promise<void> {
+    await this.#options.store.release(lease, heir).catch((error) => this.#logFailed(error));
   }
 
-  function logFailed(error: unknown): void {
-    logFailure(error, options, { network });
+  #logFailed(error: unknown): void {
+    logFailure(error, this.#options, { network: this.#options.network });
   }
+}
 
-  return {
-    async stop() {
-      stopping.abort();
-      await done;
-      seat.leave();
-      unsubscribe();
-    },
-  };
+/** How the work under a lease ended, and in whose favour. */
+interface Worked {
+  readonly end: WorkEnd;
+  readonly successor: string | null;
 }
