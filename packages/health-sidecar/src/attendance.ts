@@ -38,95 +38,113 @@ const BEAT_RATIO = 1 / 3;
 const LEAVE_MS = 500;
 
 export function attend(options: AttendanceOptions): Attendance {
-  const { store, instance, lifeMs, now, random, log, onCount } = options;
-  const places = new Map<string, Place>();
-  const stopping = new AbortController();
-  let waking = new AbortController();
-  let others: readonly Standing[] = [];
-  const done = run();
+  return new Attendant(options);
+}
 
-  async function run(): Promise<void> {
-    while (!stopping.signal.aborted) {
-      waking = new AbortController();
-      await beat();
-      const ms = lifeMs * BEAT_RATIO * (0.75 + random() / 2);
-      await rest(ms, AbortSignal.any([stopping.signal, waking.signal]));
-      // Not after each change, in which the others have not had their say.
-      if (!waking.signal.aborted) await rebalance();
-    }
-    await Promise.race([beat(), rest(LEAVE_MS)]);
+class Attendant implements Attendance {
+  readonly #options: AttendanceOptions;
+  readonly #places = new Map<string, Place>();
+  readonly #stopping = new AbortController();
+  readonly #done: Promise<void>;
+  #waking = new AbortController();
+  #others: readonly Standing[] = [];
+
+  constructor(options: AttendanceOptions) {
+    this.#options = options;
+    this.#done = this.#run();
   }
 
-  async function rebalance(): Promise<void> {
-    if (heldNetworks().length === 0 || stopping.signal.aborted) return;
-    await beat(); // So that what the others hold is as young as can be.
-    for (const { network, heir } of spread(instance, heldNetworks(), others)) {
+  join(network: string, give: (heir: string) => void): Seat {
+    const place: Place = { give, held: false, shunnedUntil: 0 };
+    this.#places.set(network, place);
+    this.#waking.abort();
+    return {
+      hold: (held) => {
+        place.held = held;
+        this.#waking.abort();
+      },
+      shun: (forMs) => {
+        place.shunnedUntil = this.#options.now() + forMs;
+      },
+      heir: () => this.#heir(network),
+      findHeir: async () => {
+        await this.#beat();
+        return this.#heir(network);
+      },
+      leave: () => {
+        if (this.#places.get(network) === place) this.#places.delete(network);
+        this.#waking.abort();
+      },
+    };
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#done;
+  }
+
+  async #run(): Promise<void> {
+    const { lifeMs, random } = this.#options;
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      this.#waking = new AbortController();
+      const woken = this.#waking.signal;
+      await this.#beat();
+      await rest(lifeMs * BEAT_RATIO * (0.75 + random() / 2), AbortSignal.any([signal, woken]));
+      // Not after each change, in which the others have not had their say.
+      if (!woken.aborted) await this.#rebalance();
+    }
+    await Promise.race([this.#beat(), rest(LEAVE_MS)]);
+  }
+
+  async #rebalance(): Promise<void> {
+    const { instance, log } = this.#options;
+    if (this.#heldNetworks().length === 0 || this.#stopping.signal.aborted) return;
+    await this.#beat(); // So that what the others hold is as young as can be.
+    for (const { network, heir } of spread(instance, this.#heldNetworks(), this.#others)) {
       log.info({ network, heir }, 'gives the lease to a sidecar that holds fewer');
-      places.get(network)?.give(heir);
+      this.#places.get(network)?.give(heir);
+    }
+  }
+
+  async #beat(): Promise<void> {
+    const { store, instance, lifeMs, onCount } = this.#options;
+    const content = encodeAttendance({ held: this.#heldNetworks().length, takes: this.#taken() });
+    try {
+      this.#others = standingsIn(await store.attend(instance, content, lifeMs));
+      onCount(this.#others.length + 1);
+    } catch (error) {
+      logFailure(error, this.#options);
     }
   }
 
   /** The last one first: what was taken lately has learned least. */
-  function heldNetworks(): string[] {
-    return [...places].flatMap(([network, { held }]) => (held ? [network] : [])).reverse();
+  #heldNetworks(): string[] {
+    return [...this.#places].flatMap(([network, { held }]) => (held ? [network] : [])).reverse();
   }
 
-  function taken(): string[] {
-    if (stopping.signal.aborted) return [];
-    const open = [...places].flatMap(([network, place]) => (place.shunnedUntil <= now() ? [network] : []));
+  #taken(): string[] {
+    if (this.#stopping.signal.aborted) return [];
+    const now = this.#options.now();
+    const open = [...this.#places].flatMap(([network, place]) =>
+      place.shunnedUntil <= now ? [network] : [],
+    );
     // Who had to let go of all that it held is no place for more: it is cut off itself.
-    const isCutOff = open.length < places.size && heldNetworks().length === 0;
+    const isCutOff = open.length < this.#places.size && this.#heldNetworks().length === 0;
     return isCutOff ? [] : open;
   }
 
-  async function beat(): Promise<void> {
-    const content = encodeAttendance({ held: heldNetworks().length, takes: taken() });
-    try {
-      const told = Object.entries(await store.attend(instance, content, lifeMs));
-      others = told.flatMap(([name, text]) => {
-        const one = decodeAttendance(text);
-        return one === null ? [] : [{ instance: name, held: one.held, takes: new Set(one.takes) }];
-      });
-      onCount(others.length + 1);
-    } catch (error) {
-      logFailure(error, options);
-    }
-  }
-
   /** Named once it counts as one more there, so that of several leases not all go to the same one. */
-  function heir(network: string): string | null {
-    const found = heirAmong(others, network)?.instance ?? null;
-    if (found !== null) others = oneMore(others, found);
+  #heir(network: string): string | null {
+    const found = heirAmong(this.#others, network)?.instance ?? null;
+    if (found !== null) this.#others = oneMore(this.#others, found);
     return found;
   }
+}
 
-  return {
-    join(network, give) {
-      const place: Place = { give, held: false, shunnedUntil: 0 };
-      places.set(network, place);
-      waking.abort();
-      return {
-        hold(held) {
-          place.held = held;
-          waking.abort();
-        },
-        shun(forMs) {
-          place.shunnedUntil = now() + forMs;
-        },
-        heir: () => heir(network),
-        async findHeir() {
-          await beat();
-          return heir(network);
-        },
-        leave() {
-          if (places.get(network) === place) places.delete(network);
-          waking.abort();
-        },
-      };
-    },
-    async stop() {
-      stopping.abort();
-      await done;
-    },
-  };
+function standingsIn(told: Readonly<Record<string, string>>): Standing[] {
+  return Object.entries(told).flatMap(([instance, text]) => {
+    const one = decodeAttendance(text);
+    return one === null ? [] : [{ instance, held: one.held, takes: new Set(one.takes) }];
+  });
 }
