@@ -131,7 +131,7 @@ async function main(): Promise<void> {
       renew(next);
       sidecar.reload(next);
     },
-    onResult: sidecar.onReload,
+    onResult: (result) => sidecar.onReload(result),
   });
   onReloadSignal(() => reloader.reload());
 

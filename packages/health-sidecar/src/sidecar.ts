@@ -2,7 +2,7 @@
 // Must not know: ports, signals, files; whoever starts it owns the store.
 import { isDeepStrictEqual } from 'node:util';
 import type { Config, ReloadResult } from '@rpc-balancer/shared';
-import { attend } from './attendance.ts';
+import { type Attendance, attend } from './attendance.ts';
 import { createMetrics } from './metrics.ts';
 import { emptyStatus, type Runner, type RunnerSettings, runNetwork, type Surroundings } from './runner.ts';
 import type { Readiness, SidecarStatus } from './status.ts';
@@ -27,83 +27,113 @@ export interface Sidecar {
 
 /** Starts to compete for the lease of every network, and probes and publishes those that it gets. */
 export function startSidecar(options: SidecarOptions): Sidecar {
-  const { store, instance, now, log } = options;
-  const leaseTtlMs = options.config.sidecar.leaseTtl;
-  const startedAt = now();
-  const metrics = createMetrics();
-  const attendance = attend({ ...options, lifeMs: leaseTtlMs, onCount: metrics.counted });
-  const runners = new Map<string, Runner>();
-  const stopping = new Set<Promise<void>>();
-  let { config } = options;
-  let stopped = false;
+  return new LiveSidecar(options);
+}
 
-  function begin(network: string, next: Config): void {
+class LiveSidecar implements Sidecar {
+  readonly #options: SidecarOptions;
+  readonly #leaseTtlMs: number;
+  readonly #startedAt: number;
+  readonly #metrics = createMetrics();
+  readonly #attendance: Attendance;
+  readonly #runners = new Map<string, Runner>();
+  readonly #stopping = new Set<Promise<void>>();
+  #config: Config;
+  #stopped = false;
+
+  constructor(options: SidecarOptions) {
+    const { config, now } = options;
+    this.#options = options;
+    this.#config = config;
+    this.#leaseTtlMs = config.sidecar.leaseTtl;
+    this.#startedAt = now();
+    this.#attendance = attend({
+      ...options,
+      lifeMs: this.#leaseTtlMs,
+      onCount: this.#metrics.counted,
+    });
+    for (const network of Object.keys(config.networks)) this.#begin(network, config);
+  }
+
+  reload(next: Config): void {
+    const before = this.#config;
+    for (const network of Object.keys({ ...before.networks, ...next.networks })) this.#change(network, next);
+    this.#config = next;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    for (const [network, runner] of this.#runners) this.#end(network, runner);
+    await Promise.all([...this.#stopping, this.#attendance.stop()]);
+  }
+
+  status(): SidecarStatus {
+    const { instance, store } = this.#options;
+    const networks = Object.entries(this.#config.networks).map(
+      ([network, config]) => this.#runners.get(network)?.status() ?? emptyStatus(network, config),
+    );
+    return {
+      instance,
+      version: VERSION,
+      startedAt: this.#startedAt,
+      store: { kind: store.kind, ...store.health() },
+      networks,
+    };
+  }
+
+  ready(): Readiness {
+    const health = this.#options.store.health();
+    const { connected, problem, evictionRisk, connectionsLost, lastLostAt, slotsMoved } = health;
+    const past = { connectionsLost, lastLostAt, slotsMoved };
+    if (this.#stopped) return { status: 'stopped', problems: ['the sidecar was stopped'], store: past };
+    const unreachable = connected ? null : (problem ?? 'the store is out of reach');
+    const problems = [unreachable ?? problem, evictionRisk].filter((text) => text !== null);
+    return { status: problems.length === 0 ? 'ok' : 'degraded', problems, store: past };
+  }
+
+  metrics(): Promise<string> {
+    return this.#metrics.text(this.#options.store.health());
+  }
+
+  onReload(result: Exclude<ReloadResult, 'unchanged'>): void {
+    this.#metrics.reloaded(result);
+  }
+
+  #change(network: string, next: Config): void {
     const settings = settingsOf(next, network);
-    if (settings)
-      runners.set(
-        network,
-        runNetwork({ ...options, ...settings, ...{ network, metrics, leaseTtlMs, attendance } }),
-      );
-    else
-      log.info(
+    if (isDeepStrictEqual(settings, settingsOf(this.#config, network))) return;
+    const runner = this.#runners.get(network);
+    if (runner && settings) runner.reconfigure(settings);
+    else if (runner) this.#end(network, runner);
+    else this.#begin(network, next);
+  }
+
+  #begin(network: string, config: Config): void {
+    const settings = settingsOf(config, network);
+    if (settings === null) {
+      this.#options.log.info(
         { network },
         'probe: off, so no ranking is published; gateways decide by passive health alone',
       );
-  }
-
-  function end(network: string, runner: Runner): void {
-    runners.delete(network);
-    const ended: Promise<void> = runner.stop().then(() => {
-      stopping.delete(ended);
-      if (!runners.has(network)) metrics.removed(network);
+      return;
+    }
+    const runner = runNetwork({
+      ...{ ...this.#options, ...settings, network },
+      metrics: this.#metrics,
+      leaseTtlMs: this.#leaseTtlMs,
+      attendance: this.#attendance,
     });
-    stopping.add(ended);
+    this.#runners.set(network, runner);
   }
 
-  function change(network: string, next: Config): void {
-    const settings = settingsOf(next, network);
-    if (isDeepStrictEqual(settings, settingsOf(config, network))) return;
-    const runner = runners.get(network);
-    if (runner && settings) runner.reconfigure(settings);
-    else if (runner) end(network, runner);
-    else begin(network, next);
+  #end(network: string, runner: Runner): void {
+    this.#runners.delete(network);
+    const ended: Promise<void> = runner.stop().then(() => {
+      this.#stopping.delete(ended);
+      if (!this.#runners.has(network)) this.#metrics.removed(network);
+    });
+    this.#stopping.add(ended);
   }
-
-  for (const network of Object.keys(config.networks)) begin(network, config);
-
-  return {
-    status() {
-      const networks = Object.entries(config.networks).map(
-        ([network, networkConfig]) => runners.get(network)?.status() ?? emptyStatus(network, networkConfig),
-      );
-      return {
-        instance,
-        version: VERSION,
-        startedAt,
-        store: { kind: store.kind, ...store.health() },
-        networks,
-      };
-    },
-    metrics: () => metrics.text(store.health()),
-    ready() {
-      const { connected, problem, evictionRisk, connectionsLost, lastLostAt, slotsMoved } = store.health();
-      const past = { connectionsLost, lastLostAt, slotsMoved };
-      if (stopped) return { status: 'stopped', problems: ['the sidecar was stopped'], store: past };
-      const unreachable = connected ? null : (problem ?? 'the store is out of reach');
-      const problems = [unreachable ?? problem, evictionRisk].filter((text) => text !== null);
-      return { status: problems.length === 0 ? 'ok' : 'degraded', problems, store: past };
-    },
-    reload(next) {
-      for (const network of Object.keys({ ...config.networks, ...next.networks })) change(network, next);
-      config = next;
-    },
-    onReload: metrics.reloaded,
-    async stop() {
-      stopped = true;
-      for (const [network, runner] of runners) end(network, runner);
-      await Promise.all([...stopping, attendance.stop()]);
-    },
-  };
 }
 
 /** What a network's runner has to know; null without probes, or without the network. */
