@@ -19,6 +19,7 @@ export const ROOMS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['index'],
     ['sidecar'],
     ['runner'],
+    ['findings'],
     ['cycle', 'lease', 'attendance', 'status', 'metrics'],
     ['probes', 'publish', 'budgets'],
     ['rank', 'reach', 'renewal'],

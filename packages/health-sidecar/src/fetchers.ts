@@ -8,15 +8,22 @@ interface Kept {
   readonly fetcher: Promise<Fetcher>;
 }
 
+export type Fetchers = ReturnType<typeof createFetchers>;
+
 /** One fetcher for each upstream, since each may have certificates and addresses of its own. */
 export function createFetchers() {
   const kept = new Map<string, Kept>();
+  const closing = new Set<Promise<void>>();
 
-  async function close({ fetcher }: Kept): Promise<void> {
-    await fetcher.then(
-      (open) => open.close(),
-      () => {}, // It could not be made, as whoever asked for it was told.
-    );
+  function close(id: string, { fetcher }: Kept): void {
+    kept.delete(id);
+    const closed: Promise<void> = fetcher
+      .then(
+        (open) => open.close(),
+        () => {}, // It could not be made, as whoever asked for it was told.
+      )
+      .finally(() => closing.delete(closed));
+    closing.add(closed);
   }
   return {
     of(upstream: LocatedUpstream): Promise<Fetcher> {
@@ -32,16 +39,12 @@ export function createFetchers() {
     /** Closes those of upstreams that are gone or have moved: their connections are at addresses of before. */
     keep(upstreams: readonly LocatedUpstream[]): void {
       const present = new Map(upstreams.map(({ id, addresses }) => [id, inOrder(addresses)]));
-      for (const [id, own] of kept) {
-        if (present.get(id) === own.addresses) continue;
-        kept.delete(id);
-        void close(own);
-      }
+      for (const [id, own] of kept) if (present.get(id) !== own.addresses) close(id, own);
     },
+    /** Resolves when all are closed, those of former addresses included. */
     async close(): Promise<void> {
-      const all = [...kept.values()];
-      kept.clear();
-      await Promise.all(all.map(close));
+      for (const [id, own] of kept) close(id, own);
+      await Promise.all(closing);
     },
   };
 }

@@ -13,11 +13,11 @@ import {
   type Store,
 } from '@rpc-balancer/shared';
 import type { Attendance } from './attendance.ts';
-import { type CycleEnd, createCycle } from './cycle.ts';
-import { createFetchers } from './fetchers.ts';
-import { type HeldLease, keepLease } from './lease.ts';
+import { type CycleEnd, type CycleOptions, createCycle, type Tenure } from './cycle.ts';
+import { createFetchers, type Fetchers } from './fetchers.ts';
+import { emptyStatus, Findings } from './findings.ts';
+import { type HeldLease, keepLease, type LeaseKeeper, type LeaseOptions } from './lease.ts';
 import type { Metrics } from './metrics.ts';
-import type { NodeFacts, Sample } from './samples.ts';
 import type { NetworkStatus } from './status.ts';
 
 /** What the configuration says of a network; replaced when it changes. */
@@ -49,6 +49,16 @@ export interface RunnerOptions extends RunnerSettings, Surroundings {
   readonly metrics: Metrics;
 }
 
+/** What lasts as long as one configuration, over all times of holding the lease. */
+interface Present {
+  readonly config: NetworkConfig;
+  readonly names: Names;
+  readonly fetchers: Fetchers;
+  readonly cycle: (tenure: Tenure) => Promise<CycleEnd>;
+  /** Aborted when another configuration takes over. */
+  readonly over: AbortController;
+}
+
 /** One network's part of the sidecar. */
 export interface Runner {
   status(): NetworkStatus;
@@ -58,41 +68,69 @@ export interface Runner {
 }
 
 export function runNetwork(options: RunnerOptions): Runner {
-  const { network, instance, resolver, log, metrics } = options;
-  const details = new Map<string, string>();
-  const facts = new Map<string, NodeFacts>();
-  const loadDetails = new Map<string, string>();
-  /** When each upstream told of a head by itself. */
-  const pushedAt = new Map<string, number>();
-  let present = begin(options);
-  let held: Pick<HeldLease, 'lease' | 'isHeld'> | null = null;
-  let ranking: Ranking | null = null;
-  let publishedCount = 0;
-  let fencedCount = 0;
+  return new NetworkRunner(options);
+}
 
-  /** What lasts as long as one configuration, over all times of holding the lease. */
-  function begin({ config, probe, rankingMaxAgeMs }: RunnerSettings, before?: Names) {
-    const fetchers = createFetchers();
-    const onChange = fetchers.keep;
-    const names = createNames({ network, config, resolver, log, onChange, ...(before && { before }) });
-    const cycle = createCycle({
-      ...{ ...options, config, probe, rankingMaxAgeMs, names },
-      configHash: configHash(config),
-      publisher: instance,
-      fetcherOf: fetchers.of,
-      onSample,
-      onLoad,
-      onPushed,
-      onPublished,
+class NetworkRunner implements Runner {
+  readonly #options: RunnerOptions;
+  readonly #findings = new Findings();
+  readonly #keeper: LeaseKeeper;
+  #present: Present;
+  /** Resolves when the connections of all former configurations are closed. */
+  #formerClosed: Promise<unknown> = Promise.resolve();
+  #held: Pick<HeldLease, 'lease' | 'isHeld'> | null = null;
+  #ranking: Ranking | null = null;
+  #publishedCount = 0;
+  #fencedCount = 0;
+
+  constructor(options: RunnerOptions) {
+    const { network, instance, leaseTtlMs, attendance, metrics } = options;
+    this.#options = options;
+    this.#present = this.#begin(options);
+    this.#keeper = keepLease({
+      ...options,
+      holder: instance,
+      ttlMs: leaseTtlMs,
+      join: (give) => attendance.join(network, give),
+      work: (held) => this.#work(held),
+      onChange: this.#onChange,
+      onFenced: this.#onFenced,
     });
-    return { config, names, fetchers, cycle, over: new AbortController() };
+    metrics.leased(network, null);
+  }
+
+  reconfigure(settings: RunnerSettings): void {
+    const { over, names, fetchers } = this.#present;
+    this.#present = this.#begin(settings, names);
+    names.close();
+    over.abort();
+    this.#formerClosed = Promise.all([this.#formerClosed, fetchers.close()]);
+  }
+
+  async stop(): Promise<void> {
+    this.#present.names.close();
+    await this.#keeper.stop();
+    await Promise.all([this.#formerClosed, this.#present.fetchers.close()]);
+  }
+
+  status(): NetworkStatus {
+    // Also while the work under a lease that is over comes to its end: another may have it by then.
+    const lease = this.#held?.isHeld() ? this.#held.lease : null;
+    return {
+      ...emptyStatus(this.#options.network, this.#present.config),
+      state: lease === null ? 'waiting' : 'holder',
+      epoch: lease?.epoch ?? null,
+      publishedCount: this.#publishedCount,
+      fencedCount: this.#fencedCount,
+      ...(this.#ranking && this.#findings.shownWith(this.#ranking)),
+    };
   }
 
   /** Another configuration begins another cycle under the same lease; the numbers of its rankings go on. */
-  async function work({ lease, isHeld, signal, hasHeir }: HeldLease): Promise<CycleEnd> {
+  async #work({ lease, isHeld, signal, hasHeir }: HeldLease): Promise<CycleEnd> {
     let seq = 0;
     for (;;) {
-      const { cycle, over } = present;
+      const { cycle, over } = this.#present;
       const end = await cycle({
         lease,
         isHeld: () => isHeld() && !over.signal.aborted,
@@ -104,131 +142,57 @@ export function runNetwork(options: RunnerOptions): Runner {
     }
   }
 
-  function onSample(upstream: string, sample: Sample, durationMs: number): void {
+  #begin({ config, probe, rankingMaxAgeMs }: RunnerSettings, before?: Names): Present {
+    const { network, instance, resolver, log } = this.#options;
+    const fetchers = createFetchers();
+    const onChange = fetchers.keep;
+    const names = createNames({ network, config, resolver, log, onChange, ...(before && { before }) });
+    const cycle = createCycle({
+      ...{ ...this.#options, config, probe, rankingMaxAgeMs, names },
+      configHash: configHash(config),
+      publisher: instance,
+      fetcherOf: fetchers.of,
+      onSample: this.#onSample,
+      onLoad: this.#onLoad,
+      onPushed: this.#onPushed,
+      onPublished: this.#onPublished,
+    });
+    return { config, names, fetchers, cycle, over: new AbortController() };
+  }
+
+  readonly #onChange: LeaseOptions['onChange'] = (held) => {
+    const { network, metrics } = this.#options;
+    this.#held = held;
+    if (held === null) this.#ranking = null;
+    metrics.leased(network, held?.lease ?? null);
+  };
+
+  readonly #onFenced = (): void => {
+    this.#fencedCount++;
+    this.#options.metrics.fenced(this.#options.network);
+  };
+
+  readonly #onSample: CycleOptions['onSample'] = (upstream, sample, durationMs) => {
+    const { network, metrics } = this.#options;
     metrics.probed(network, upstream, sample.failure, durationMs);
-    if (sample.failure !== null) {
-      details.set(upstream, sample.detail);
-      return;
-    }
-    details.delete(upstream);
-    if (sample.facts) facts.set(upstream, sample.facts);
-  }
-
-  function onLoad(upstream: string, problem: string | null): void {
-    if (problem === null) loadDetails.delete(upstream);
-    else {
-      metrics.loadFailed(network, upstream);
-      loadDetails.set(upstream, problem);
-    }
-  }
-
-  function onPushed(upstream: string, at: number): void {
-    pushedAt.set(upstream, at);
-    metrics.pushed(network, upstream);
-  }
-
-  function onPublished(published: Ranking): void {
-    ranking = published;
-    const ids = new Set(published.upstreams.map(({ id }) => id));
-    for (const told of [details, loadDetails, facts, pushedAt])
-      for (const id of told.keys()) if (!ids.has(id)) told.delete(id);
-    publishedCount++;
-    metrics.published(network, published);
-  }
-
-  const keeper = keepLease({
-    ...options,
-    holder: instance,
-    ttlMs: options.leaseTtlMs,
-    join: (give) => options.attendance.join(network, give),
-    work,
-    onChange(changed) {
-      held = changed;
-      if (changed === null) ranking = null;
-      metrics.leased(network, changed?.lease ?? null);
-    },
-    onFenced() {
-      fencedCount++;
-      metrics.fenced(network);
-    },
-  });
-  metrics.leased(network, null);
-  return {
-    status() {
-      // Also while the work under a lease that is over comes to its end: another may have it by then.
-      const lease = held?.isHeld() ? held.lease : null;
-      return {
-        ...emptyStatus(network, present.config),
-        state: lease === null ? 'waiting' : 'holder',
-        epoch: lease?.epoch ?? null,
-        publishedCount,
-        fencedCount,
-        ...(ranking && shownOf(ranking, { details, loadDetails, facts, pushedAt })),
-      };
-    },
-    reconfigure(next) {
-      const { over, names, fetchers } = present;
-      present = begin(next, names);
-      names.close();
-      over.abort();
-      void fetchers.close();
-    },
-    async stop() {
-      present.names.close();
-      await keeper.stop();
-      await present.fetchers.close();
-    },
+    this.#findings.sampled(upstream, sample);
   };
-}
 
-/** What is told of a network for which nothing was published. */
-export function emptyStatus(network: string, config: NetworkConfig): NetworkStatus {
-  return {
-    network,
-    state: 'off',
-    epoch: null,
-    seq: null,
-    publishedCount: 0,
-    fencedCount: 0,
-    configHash: configHash(config),
-    identity: config.identity ?? null,
-    headNumber: null,
-    finalized: null,
-    blockIntervalMs: null,
-    stalledSince: null,
-    generatedAt: null,
-    upstreams: [],
+  readonly #onLoad: CycleOptions['onLoad'] = (upstream, problem) => {
+    const { network, metrics } = this.#options;
+    if (problem !== null) metrics.loadFailed(network, upstream);
+    this.#findings.loaded(upstream, problem);
   };
-}
 
-/** What is told of upstreams beside what a ranking says. */
-interface Known {
-  readonly details: ReadonlyMap<string, string>;
-  readonly loadDetails: ReadonlyMap<string, string>;
-  readonly facts: ReadonlyMap<string, NodeFacts>;
-  readonly pushedAt: ReadonlyMap<string, number>;
-}
+  readonly #onPushed: CycleOptions['onPushed'] = (upstream, at) => {
+    this.#findings.pushed(upstream, at);
+    this.#options.metrics.pushed(this.#options.network, upstream);
+  };
 
-function shownOf(
-  { seq, identity, head, finalized, blockIntervalMs, stalledSince, generatedAt, upstreams }: Ranking,
-  { details, loadDetails, facts, pushedAt }: Known,
-): Partial<NetworkStatus> {
-  return {
-    seq,
-    ...(identity !== null && { identity }),
-    headNumber: head?.number ?? null,
-    finalized,
-    blockIntervalMs,
-    stalledSince: stalledSince ?? null,
-    generatedAt,
-    upstreams: upstreams.map(({ head, finalized: _finalized, restartedAt = null, ...shown }) => ({
-      ...shown,
-      restartedAt,
-      facts: facts.get(shown.id) ?? null,
-      pushedAt: pushedAt.get(shown.id) ?? null,
-      headNumber: head?.number ?? null,
-      detail: details.get(shown.id) ?? null,
-      loadDetail: loadDetails.get(shown.id) ?? null,
-    })),
+  readonly #onPublished: CycleOptions['onPublished'] = (ranking) => {
+    this.#ranking = ranking;
+    this.#findings.keep(new Set(ranking.upstreams.map(({ id }) => id)));
+    this.#publishedCount++;
+    this.#options.metrics.published(this.#options.network, ranking);
   };
 }

@@ -3,8 +3,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Config, ReloadResult } from '@rpc-balancer/shared';
 import { type Attendance, attend } from './attendance.ts';
+import { emptyStatus } from './findings.ts';
 import { createMetrics } from './metrics.ts';
-import { emptyStatus, type Runner, type RunnerSettings, runNetwork, type Surroundings } from './runner.ts';
+import { type Runner, type RunnerSettings, runNetwork, type Surroundings } from './runner.ts';
 import type { Readiness, SidecarStatus } from './status.ts';
 import { VERSION } from './version.ts';
 
