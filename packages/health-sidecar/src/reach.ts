@@ -25,9 +25,10 @@ const UNREACHED: ReadonlySet<Reason | null> = new Set<Reason>([
  */
 export function reachedOf(
   upstreams: readonly Pick<RankedUpstream, 'id' | 'reason'>[],
-  { windows, runningSince }: Probed,
+  probed: Probed,
   overdueSince: number,
 ): 'some' | 'none' | 'unknown' {
+  const { windows } = probed;
   const enabled = upstreams.filter(({ reason }) => reason !== 'disabled');
   const unreached = enabled.filter(({ reason }) => UNREACHED.has(reason));
   const others = enabled.filter(({ reason }) => !UNREACHED.has(reason));
@@ -37,7 +38,7 @@ export function reachedOf(
   const failingSince = Math.max(...unreached.map(({ id }) => failureBegan(windows.get(id)?.samples ?? [])));
   const answeredAt = Math.max(...others.map(({ id }) => lastAnswer(windows.get(id)?.samples ?? [])));
   if (isHeard && answeredAt >= failingSince) return 'some';
-  const asked = others.flatMap(({ id }) => runningSince(id) ?? []);
+  const asked = others.flatMap(({ id }) => probed.runningSince(id) ?? []);
   if (asked.length === 0) return isHeard ? 'some' : 'unknown';
   return asked.every((since) => since <= overdueSince) ? 'none' : 'unknown';
 }

@@ -1,6 +1,6 @@
 // Decides: how long a lease that was won is ours, by our own clock, and renews it all that time.
 // Must not know: how it was won, what is done under it, who has it next.
-import type { Lease, Log, Store } from '@rpc-balancer/shared';
+import type { Lease, Log, Redact, Store } from '@rpc-balancer/shared';
 import { logFailure } from './failure.ts';
 import { rest } from './runtime.ts';
 
@@ -11,7 +11,7 @@ export interface RenewalOptions {
   readonly store: Store;
   readonly now: () => number;
   readonly log: Log;
-  readonly redact: (text: string) => string;
+  readonly redact: Redact;
 }
 
 /** Share of the TTL after which a lease is renewed and a free one looked for: two may fail before it is lost. */

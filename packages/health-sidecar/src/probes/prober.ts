@@ -11,11 +11,11 @@ import {
 import { errorText, type Fetcher } from '../runtime.ts';
 import { addHead, addSample, emptyWindow, endHeads, type Sample, type SampleWindow } from '../samples.ts';
 import { probeUpstream } from './attempts.ts';
-import { createFollowers } from './followers.ts';
-import { createGather } from './gather.ts';
+import { createFollowers, type Followers } from './followers.ts';
+import { createGather, type Gather } from './gather.ts';
 import { DUE_RATIO } from './pace.ts';
-import type { Batches } from './protocol.ts';
 import { PROTOCOLS } from './protocols.ts';
+import { Seldom } from './seldom.ts';
 
 export interface ProberOptions {
   readonly config: Pick<NetworkConfig, 'protocol' | 'maxLagBlocks'>;
@@ -60,122 +60,140 @@ export interface Prober {
   idle(): Promise<void>;
 }
 
-/** A runtime upgrade is seen within minutes, and the list of methods is long; batches may be let through again. */
-const SELDOM_MS = 600_000;
-
 export function createProber(options: ProberOptions): Prober {
-  const { now, probe, signal } = options;
-  const windows = new Map<string, SampleWindow>();
-  const running = new Map<string, Promise<void>>();
-  const lastStartedAt = new Map<string, number>();
-  const describedAt = new Map<string, number>();
-  const refusedBatchAt = new Map<string, number>();
-  const news = createGather(now, options.pause);
-  const { protocol } = options.config;
-  const followers = createFollowers({ ...options, protocol, timeoutMs: probe.timeout, onHead, onEnd });
-  const patience = { blocks: options.config.maxLagBlocks, ms: probe.timeout };
+  return new LiveProber(options);
+}
 
-  function onHead(id: string, head: Head): void {
-    const window = windows.get(id);
-    if (!window) return;
-    options.onPushed(id, now());
-    const next = addHead(window, head, now());
-    windows.set(id, next);
-    if (window.headNumber !== next.headNumber) news.tell();
+class LiveProber implements Prober {
+  readonly windows = new Map<string, SampleWindow>();
+  readonly #options: ProberOptions;
+  readonly #running = new Map<string, Promise<void>>();
+  readonly #lastStartedAt = new Map<string, number>();
+  readonly #seldom: Seldom;
+  readonly #news: Gather;
+  readonly #followers: Followers;
+
+  constructor(options: ProberOptions) {
+    const { config, probe, now, pause } = options;
+    this.#options = options;
+    this.#seldom = new Seldom(now, probe.maxPerMinute !== null);
+    this.#news = createGather(now, pause);
+    this.#followers = createFollowers({
+      ...{ ...options, protocol: config.protocol, timeoutMs: probe.timeout },
+      onHead: (id, head) => this.#onHead(id, head),
+      onEnd: (id) => this.#onEnd(id),
+    });
   }
 
-  function onEnd(id: string): void {
-    const window = windows.get(id);
-    if (window) windows.set(id, endHeads(window, now()));
+  start(upstreams: readonly LocatedUpstream[]): Round {
+    const ids = new Set(upstreams.map(({ id }) => id));
+    for (const id of this.#lastStartedAt.keys()) if (!ids.has(id)) this.#forget(id);
+    this.#followers.keep(upstreams);
+    const due = upstreams.filter((upstream) => !upstream.disabled && this.#isDue(upstream));
+    return roundOf(due.map((upstream) => this.#begin(upstream)));
   }
 
-  function isDue({ id }: LocatedUpstream): boolean {
-    if (running.has(id) || now() < options.retryAt(id)) return false;
-    const startedAt = lastStartedAt.get(id);
+  hearsBefore(other: Promise<unknown>): Promise<boolean> {
+    return this.#news.before(other);
+  }
+
+  runningSince(id: string): number | null {
+    return this.#running.has(id) ? (this.#lastStartedAt.get(id) ?? null) : null;
+  }
+
+  async idle(): Promise<void> {
+    await Promise.all([...this.#running.values(), this.#followers.idle()]);
+  }
+
+  #isDue({ id }: LocatedUpstream): boolean {
+    const { now, probe, retryAt } = this.#options;
+    if (this.#running.has(id) || now() < retryAt(id)) return false;
+    const startedAt = this.#lastStartedAt.get(id);
     return startedAt === undefined || now() - startedAt >= probe.interval * DUE_RATIO;
   }
 
-  function forget(id: string): void {
-    lastStartedAt.delete(id);
-    describedAt.delete(id);
-    refusedBatchAt.delete(id);
-    windows.delete(id);
+  #forget(id: string): void {
+    this.#lastStartedAt.delete(id);
+    this.#seldom.forget(id);
+    this.windows.delete(id);
   }
 
-  async function probeOne(upstream: LocatedUpstream): Promise<void> {
+  #begin(upstream: LocatedUpstream): Begun {
+    const { id } = upstream;
+    const last = this.windows.get(id)?.newest ?? null;
+    this.#lastStartedAt.set(id, this.#options.now());
+    const ended = this.#probe(upstream);
+    this.#running.set(id, ended);
+    return { ended, isExpected: last === null || last.failure === null };
+  }
+
+  async #probe(upstream: LocatedUpstream): Promise<void> {
+    const { config, probe, signal, now, onSample } = this.#options;
+    const { id } = upstream;
     const startedAt = now();
-    const told = windows.get(upstream.id)?.told ?? null;
-    const sample = await sampleOf(upstream);
-    running.delete(upstream.id);
+    const told = this.windows.get(id)?.told ?? null;
+    const sample = await this.#sampleOf(upstream);
+    this.#running.delete(id);
     // A probe that we ended ourselves says nothing about the upstream, and one that is gone is nobody's any more.
-    if (signal.aborted || !lastStartedAt.has(upstream.id)) return;
-    if (sample.failure === null && sample.facts) describedAt.set(upstream.id, startedAt);
-    windows.set(
-      upstream.id,
-      addSample(windows.get(upstream.id) ?? emptyWindow, sample, { startedAt, told, patience }),
-    );
-    if (sample.failure === null && sample.head) followers.polled(upstream, sample.head);
-    options.onSample(upstream.id, sample, now() - startedAt);
+    if (signal.aborted || !this.#lastStartedAt.has(id)) return;
+    if (sample.failure === null && sample.facts) this.#seldom.described(id, startedAt);
+    const patience = { blocks: config.maxLagBlocks, ms: probe.timeout };
+    const window = this.windows.get(id) ?? emptyWindow;
+    this.windows.set(id, addSample(window, sample, { startedAt, told, patience }));
+    if (sample.failure === null && sample.head) this.#followers.polled(upstream, sample.head);
+    onSample(id, sample, now() - startedAt);
   }
 
-  function isLongAgo(at = Number.NEGATIVE_INFINITY): boolean {
-    return now() - at >= SELDOM_MS;
-  }
-
-  /** A batch that is refused costs calls, so there is none where these are counted. */
-  function batchesOf(id: string): Batches {
-    return {
-      areRefused: () => probe.maxPerMinute !== null || !isLongAgo(refusedBatchAt.get(id)),
-      refused: () => refusedBatchAt.set(id, now()),
-    };
-  }
-
-  async function sampleOf(upstream: LocatedUpstream): Promise<Sample> {
+  async #sampleOf(upstream: LocatedUpstream): Promise<Sample> {
+    const { config, fetcherOf, redact, now } = this.#options;
     try {
-      const fetcher = await options.fetcherOf(upstream);
-      const protocol = PROTOCOLS[options.config.protocol];
-      const describe = isLongAgo(describedAt.get(upstream.id));
-      const batches = batchesOf(upstream.id);
-      return await probeUpstream(protocol, upstream, { ...options, fetcher, describe, batches });
+      const fetcher = await fetcherOf(upstream);
+      const describe = this.#seldom.describes(upstream.id);
+      const batches = this.#seldom.batchesOf(upstream.id);
+      const context = { ...this.#options, fetcher, describe, batches };
+      return await probeUpstream(PROTOCOLS[config.protocol], upstream, context);
     } catch (error) {
       // Such as a certificate that the runtime cannot read.
-      const detail = foreignText(errorText(error), options.redact);
-      return { failure: 'unreachable', sampledAt: now(), detail };
+      return { failure: 'unreachable', sampledAt: now(), detail: foreignText(errorText(error), redact) };
     }
   }
 
+  #onHead(id: string, head: Head): void {
+    const { now, onPushed } = this.#options;
+    const window = this.windows.get(id);
+    if (!window) return;
+    onPushed(id, now());
+    const next = addHead(window, head, now());
+    this.windows.set(id, next);
+    if (window.headNumber !== next.headNumber) this.#news.tell();
+  }
+
+  #onEnd(id: string): void {
+    const window = this.windows.get(id);
+    if (window) this.windows.set(id, endHeads(window, this.#options.now()));
+  }
+}
+
+/** A probe that goes on. */
+interface Begun {
+  readonly ended: Promise<void>;
+  /** The last one succeeded, or there was none. */
+  readonly isExpected: boolean;
+}
+
+function roundOf(probes: readonly Begun[]): Round {
+  let missing = probes.length;
+  const waiting: (() => void)[] = [];
+  const counted = probes.map(async ({ ended }) => {
+    await ended;
+    missing--;
+    for (const resolve of waiting.splice(0)) resolve();
+  });
+  const expected = counted.filter((_, at) => probes[at]?.isExpected);
   return {
-    windows,
-    runningSince: (id) => (running.has(id) ? (lastStartedAt.get(id) ?? null) : null),
-    start(upstreams) {
-      const ids = new Set(upstreams.map(({ id }) => id));
-      for (const id of lastStartedAt.keys()) if (!ids.has(id)) forget(id);
-      followers.keep(upstreams);
-      const due = upstreams.filter((upstream) => !upstream.disabled && isDue(upstream));
-      let missing = due.length;
-      const waiting: (() => void)[] = [];
-      const expected: Promise<void>[] = [];
-      const probes = due.map((upstream) => {
-        lastStartedAt.set(upstream.id, now());
-        const ended = probeOne(upstream).then(() => {
-          missing--;
-          for (const resolve of waiting.splice(0)) resolve();
-        });
-        running.set(upstream.id, ended);
-        const last = windows.get(upstream.id)?.newest ?? null;
-        if (last === null || last.failure === null) expected.push(ended);
-        return ended;
-      });
-      return {
-        expected: Promise.all(expected).then(() => {}),
-        whole: Promise.all(probes).then(() => {}),
-        next: () => new Promise((resolve) => waiting.push(resolve)),
-        isWhole: () => missing === 0,
-      };
-    },
-    hearsBefore: news.before,
-    async idle() {
-      await Promise.all([...running.values(), followers.idle()]);
-    },
+    expected: Promise.all(expected).then(() => {}),
+    whole: Promise.all(counted).then(() => {}),
+    next: () => new Promise((resolve) => waiting.push(resolve)),
+    isWhole: () => missing === 0,
   };
 }
