@@ -22,7 +22,7 @@ export const ROOMS: Readonly<Record<string, readonly (readonly string[])[]>> = {
     ['findings'],
     ['cycle', 'lease', 'attendance', 'status', 'metrics'],
     ['probes', 'publish', 'budgets'],
-    ['rank', 'reach', 'renewal'],
+    ['rank', 'reach', 'renewal', 'changes'],
     ['head', 'lag', 'samples', 'fetchers', 'spread', 'failure'],
     ['runtime', 'version'],
   ],
@@ -152,8 +152,8 @@ export const KNOWLEDGE: readonly Knowledge[] = [
     // One turn of the event loop (setImmediate) is no wait.
     pattern: /\bsetTimeout\b|\bsetInterval\b/,
     rooms: [
-      // One way to wait for lease and attendance.
-      ...['health-sidecar/src/cycle.ts', 'health-sidecar/src/runtime.ts'],
+      // One way to wait for cycle, lease and attendance.
+      'health-sidecar/src/runtime.ts',
       ...['gateway-plugin/src/upstream/', 'gateway-plugin/src/cluster/', 'gateway-plugin/src/ws/'],
       // The end of a drain; the reconnection and the closing of a store.
       ...['gateway-plugin/src/gateway.ts', 'shared/src/store/redis/'],
