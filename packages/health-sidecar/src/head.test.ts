@@ -316,20 +316,29 @@ describe('a head is suspect', () => {
 });
 
 describe('the block interval', () => {
+  const moved = (...numbers: number[]) =>
+    numbers.map((number, at) => candidate(`n${at}`, number, { moves: [NOW - 100] }));
+  const past = agreedBefore(100, 4000);
+
   test('is learned from the time between two agreed heads', () => {
-    const learned = agree(heads(102, 102, 102), { past: agreedBefore(100, 4000), blockIntervalMs: null });
-    expect(learned.blockIntervalMs).toBe(2000);
+    expect(agree(moved(102, 102, 102), { past, blockIntervalMs: null }).blockIntervalMs).toBe(2000);
   });
 
   test('moves slowly and is not spoilt by one jump', () => {
-    const jumped = agree(heads(1e9, 1e9, 1e9), { past: agreedBefore(100, 4000), blockIntervalMs: 12_000 });
-    expect(jumped.blockIntervalMs).toBeGreaterThan(10_000);
+    const { blockIntervalMs } = agree(moved(1e9, 1e9, 1e9), { past, blockIntervalMs: 12_000 });
+    expect(blockIntervalMs).toBeGreaterThan(10_000);
+    expect(blockIntervalMs).toBeLessThan(12_000);
   });
 
   test('stays while the head stands or goes back', () => {
-    const past = agreedBefore(100, 4000);
-    expect(agree(heads(100, 100, 99), { past }).blockIntervalMs).toBe(1000);
-    expect(agree(heads(99, 99, 99), { past }).blockIntervalMs).toBe(1000);
+    expect(agree(moved(100, 100, 99), { past }).blockIntervalMs).toBe(1000);
+    expect(agree(moved(99, 99, 99), { past }).blockIntervalMs).toBe(1000);
+  });
+
+  test('is not learned from who is heard for the first time and is ahead, nor from who moves below', () => {
+    const [, below] = moved(103, 101);
+    const seen = [...heads(103, 103), ...(below ? [below] : [])];
+    expect(agree(seen, { past, blockIntervalMs: null }).blockIntervalMs).toBeNull();
   });
 });
 

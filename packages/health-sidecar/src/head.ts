@@ -203,9 +203,15 @@ function believedHead(voters: readonly Candidate[], number: number): Head {
   return best ?? { number, hash: null, headerAt: there[0]?.headerAt ?? null };
 }
 
-/** Wall time per block between two agreed heads, smoothed. */
-function learnInterval({ past, now, blockIntervalMs }: HeadInput, number: number): number | null {
+/**
+ * Wall time per block between two agreed heads, smoothed. Nothing is learned where nobody at the new one was seen to move: then
+ * others are believed than before, and the chain need not have grown.
+ */
+function learnInterval({ candidates, past, now, blockIntervalMs }: HeadInput, number: number): number | null {
   if (past === null || number <= past.number || now <= past.agreedAt) return blockIntervalMs;
+  const { agreedAt } = past;
+  if (!candidates.some(({ head, moves }) => head.number >= number && (moves.at(-1) ?? 0) > agreedAt))
+    return blockIntervalMs;
   const observed = clamp((now - past.agreedAt) / (number - past.number), INTERVAL_MIN_MS, INTERVAL_MAX_MS);
   if (blockIntervalMs === null) return observed;
   const near = clamp(observed, blockIntervalMs / INTERVAL_FACTOR_MAX, blockIntervalMs * INTERVAL_FACTOR_MAX);
