@@ -131,6 +131,9 @@ describe('three replicas over Redis, three real nodes and two sidecars', () => {
       await replicasSay('degraded', /redis\.url/);
       const before = await epochs();
       await moreReads();
+      await agreed('no sidecar to hold a lease any more', async () => {
+        for (const one of trio.sidecars) expect((await sidecarNetwork(one, 'net')).state).not.toBe('holder');
+      });
 
       await restore();
       await replicasSay('ready', /^$/);

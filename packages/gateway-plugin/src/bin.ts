@@ -120,6 +120,8 @@ async function createApp(config: Config, file: string): Promise<FastifyInstance>
     trustProxy: trusted(config.gateway.trustProxy),
     keepAliveTimeout: KEEP_ALIVE_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    // What comes over a connection that was open when the stop began is answered, and the connection ends with that.
+    return503OnClosing: false,
     genReqId: requestIds(),
   });
   app.setNotFoundHandler((request, reply) => {

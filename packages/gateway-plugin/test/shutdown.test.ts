@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { FakeNode } from '../../../test/kit/fake-node.ts';
@@ -54,18 +55,12 @@ describe('stopping', () => {
     await waitFor(() => node.hits() === 1, { what: 'the call to reach the node' });
     gateway.process.kill('SIGTERM');
     await gateway.process.waitForOutput(/finishing what is in flight/);
-    await waitFor(
-      () =>
-        clientOf(gateway.url)
-          .call('eth_gasPrice')
-          .then(
-            () => false,
-            () => true,
-          ),
-      {
-        what: 'new connections to be refused',
-      },
-    );
+    const isRefused = () =>
+      fetch(`${gateway.url}/health`).then(
+        () => false,
+        () => true,
+      );
+    await waitFor(isRefused, { what: 'new connections to be refused' });
     answer();
     const { json, headers } = await call;
     expect({ result: json.result, connection: headers.connection }).toEqual({
@@ -74,6 +69,24 @@ describe('stopping', () => {
     });
     expect(await gateway.process.exited).toEqual({ code: 0, signal: null });
     expect(node.hits()).toBe(1);
+  });
+
+  test('a request whose connection was there before the stop is answered, and the connection ends with that', async () => {
+    const node = await startNode();
+    const gateway = await startProgram(configOf([node]));
+    const socket = connect(Number(new URL(gateway.url).port), '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    const body = '{"jsonrpc":"2.0","id":7,"method":"eth_chainId","params":[]}';
+    socket.write(`POST /net HTTP/1.1\r\nhost: gateway\r\ncontent-length: ${body.length}\r\n`);
+    await clientOf(gateway.url).call('eth_chainId'); // What was sent before has come, too.
+    gateway.process.kill('SIGTERM');
+    await gateway.process.waitForOutput(/finishing what is in flight/);
+    socket.write(`content-type: application/json\r\n\r\n${body}`);
+    const answer = (await socket.setEncoding('utf8').toArray()).join('');
+    expect(answer).toMatch(/^HTTP\/1\.1 200 /);
+    expect(answer).toMatch(/\r\nconnection: close\r\n/i);
+    expect(answer).toContain('{"jsonrpc":"2.0","id":7,"result":"0x1"}');
+    expect(await gateway.process.exited).toEqual({ code: 0, signal: null });
   });
 
   test('an answer that streams during a stop arrives whole, and its kept connection holds nothing up', async () => {
