@@ -143,7 +143,9 @@ class Cycle {
     this.#loads.start(this.#upstreams);
     budgets.refresh();
     do {
-      const early = await this.#tellHeadsUntil(this.#untilAnswered(round, decidesAt));
+      const answered = this.#untilAnswered(round, decidesAt);
+      // Where nobody was heard yet, the first to tell would decide alone.
+      const early = isKnown ? await this.#tellHeadsUntil(answered) : await answered.then(() => null);
       this.#settled ||= round.isWhole() || now() >= decidesAt;
       const end = early ?? (await this.#tell());
       if (end !== null) return end;

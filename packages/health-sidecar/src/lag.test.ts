@@ -4,7 +4,8 @@ import { knownLag, type Looked } from './lag.ts';
 
 const lagOf = (looked: Partial<Looked>): number =>
   knownLag({
-    ...{ behindBlocks: 8, unseenMs: 0, blockIntervalMs: 250, lagBefore: null, sinceBeforeMs: null },
+    ...{ behindBlocks: 8, unseenMs: 0, headUnseenMs: 0, blockIntervalMs: 250 },
+    ...{ lagBefore: null, sinceBeforeMs: null },
     ...looked,
   });
 
@@ -12,6 +13,9 @@ test.each<[string, Partial<Looked>, number]>([
   ['is all that an upstream is behind that is looked at now', {}, 8],
   ['is less by the blocks that were made since somebody looked', { unseenMs: 1000 }, 4],
   ['counts a block that is being made', { unseenMs: 1249 }, 4],
+  ['is all of it while the head was not looked at either', { unseenMs: 9000, headUnseenMs: 9000 }, 8],
+  ['is less by what was made until somebody looked at the head', { unseenMs: 1500, headUnseenMs: 500 }, 4],
+  ['is all of it when it was looked at after the head', { unseenMs: 500, headUnseenMs: 1500 }, 8],
   ['is never below nought', { unseenMs: 9000 }, 0],
   ['is all of it while the block interval is not known', { unseenMs: 9000, blockIntervalMs: null }, 8],
   ['does not grow unseen', { unseenMs: 100, lagBefore: 2, sinceBeforeMs: 100 }, 2],

@@ -4,8 +4,10 @@
 export interface Looked {
   /** The network's head minus that which the upstream was seen at. */
   readonly behindBlocks: number;
-  /** For how long nobody has looked. */
+  /** For how long nobody has looked at it. */
   readonly unseenMs: number;
+  /** For how long nobody has looked at whom we looked at last: the network's head is as old. */
+  readonly headUnseenMs: number;
   readonly blockIntervalMs: number | null;
   /** The known lag in the last ranking, and for how long that is over; null where there was none. */
   readonly lagBefore: number | null;
@@ -13,8 +15,9 @@ export interface Looked {
 }
 
 export function knownLag(looked: Looked): number {
-  const { behindBlocks, unseenMs, blockIntervalMs, lagBefore, sinceBeforeMs } = looked;
-  const unseenBlocks = blockIntervalMs === null ? 0 : Math.floor(unseenMs / blockIntervalMs);
+  const { behindBlocks, unseenMs, headUnseenMs, blockIntervalMs, lagBefore, sinceBeforeMs } = looked;
+  const madeMs = Math.max(0, unseenMs - headUnseenMs);
+  const unseenBlocks = blockIntervalMs === null ? 0 : Math.floor(madeMs / blockIntervalMs);
   const lagBlocks = Math.max(0, behindBlocks - unseenBlocks);
   // The interval is an estimate: over many blocks its error would be a lag.
   const isUnseenSince = unseenMs > 0 && sinceBeforeMs !== null && unseenMs >= sinceBeforeMs;

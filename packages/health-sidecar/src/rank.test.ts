@@ -325,6 +325,11 @@ describe('beside upstreams that tell of four blocks a second, one that was last 
     expect(ranking.upstreams.find(({ id }) => id === 'c')).toMatchObject({ lagBlocks });
   });
 
+  test('lags as before while nobody else was looked at since, either', () => {
+    const samples = { a: [seen(100, 5000)], b: [seen(100, 5000)], c: [seen(92, 5000)] };
+    expect(reasonsOf(rankOf({ samples, past })).c).toBe('lagging');
+  });
+
   test('is stalled when it tells of heads, too, and has told of none', () => {
     const input = inputWith([]);
     const head = { number: 100, hash: null, headerAt: null };

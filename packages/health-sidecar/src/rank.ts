@@ -86,8 +86,9 @@ export function rank(input: RankInput): RankingDraft {
     now: input.now,
   });
   const stalled = stalledSince(result, input);
+  const headUnseenMs = Math.min(...candidates.map(({ unseenMs }) => unseenMs));
   const upstreams = views.map((view) => ({
-    ...rankedOf(view, identity, result, input),
+    ...rankedOf(view, identity, { ...result, headUnseenMs }, input),
     load: input.loads.get(view.id) ?? null,
     budget: input.budgets.get(view.id) ?? null,
   }));
@@ -173,7 +174,7 @@ function candidateOf(view: View, identity: string | null): Candidate[] {
 function rankedOf(
   view: View,
   identity: string | null,
-  result: HeadResult,
+  result: HeadResult & { readonly headUnseenMs: number },
   { config: { maxLagBlocks }, past, now }: RankInput,
 ): Omit<RankedUpstream, 'load' | 'budget'> {
   const { id, sample, window } = view;

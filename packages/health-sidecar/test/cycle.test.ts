@@ -272,10 +272,13 @@ test('incident 11: probes keep within the budget of calls, and what they found c
   expect(since.every((ranking) => says('a', null)(ranking) && says('b', null)(ranking))).toBe(true);
 });
 
-test('the next publisher leaves nobody out who is slower to answer than the period of its probes', async () => {
-  const nodes = await startNodes({}, { mode: 'late', lateMs: 300 });
+test.each([
+  { what: 'is slower to answer than the period of its probes', first: {} },
+  { what: 'answers after another has told of a head', first: { pushMode: 'heads', blockTimeMs: 50 } },
+] as const)('the next publisher leaves nobody out who $what', async ({ first }) => {
+  const nodes = await startNodes(first, { mode: 'late', lateMs: 300, blockTimeMs: 50 });
   const store = createMemoryStore(monotonicNow);
-  const config = configOf({ main: network(nodes) });
+  const config = configOf({ main: network(nodes, { maxLagBlocks: 100 }) });
   const before = stage({ config, store, instance: 'before' });
   await before.ranked('both to be well', (all) => says('a', null)(all) && says('b', null)(all));
   await before.sidecar.stop();
