@@ -114,7 +114,6 @@ export const KNOWLEDGE: readonly Knowledge[] = [
     pattern: imports('micro-eth-signer'),
     rooms: ['gateway-plugin/src/cluster/sender.ts'],
   },
-  { what: 'globs of methods', pattern: imports('picomatch'), rooms: ['shared/src/protocols/'] },
   {
     what: 'prom-client',
     pattern: importsValue('prom-client'),

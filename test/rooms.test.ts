@@ -46,7 +46,6 @@ const EXAMPLES: readonly (readonly [string, string])[] = [
   ['zod', "import { z } from 'zod';"],
   ['the YAML parser', "import { parse } from 'yaml';"],
   ['signed transactions', "await import('micro-eth-signer');"],
-  ['globs of methods', "import picomatch from 'picomatch';"],
   ['prom-client', "import { Gauge } from 'prom-client';"],
   ['serving HTTP in the sidecar', "import { serve } from 'srvx/node';"],
   ['node:http', "import { createServer } from 'node:http';"],

@@ -1,6 +1,6 @@
 // Decides: what sort of method one is, and whether it may be sent twice.
 // Must not know: attempts, upstreams, answers.
-import picomatch from 'picomatch';
+import { globOf } from './glob.ts';
 import { type Effect, LOOKUP, type ProtocolTable } from './table.ts';
 import { isAdminName, knownMethod } from './tables.ts';
 
@@ -69,7 +69,7 @@ const KEPT_CHARS_MAX = 256;
 export function createGlobTable<Value>(
   table: Readonly<Record<string, Value>>,
 ): (method: string) => Value | undefined {
-  const rows = Object.entries(table).map(([glob, value]) => ({ matches: anyOf([glob]), value }));
+  const rows = Object.entries(table).map(([glob, value]) => ({ matches: globOf(glob), value }));
   const kept = new Map<string, Value | undefined>();
   return (method) => {
     if (kept.has(method)) return kept.get(method);
@@ -80,6 +80,6 @@ export function createGlobTable<Value>(
 }
 
 function anyOf(globs: readonly string[]): (method: string) => boolean {
-  if (globs.length === 0) return () => false;
-  return picomatch([...globs], { bash: true, dot: true, nonegate: true, noextglob: true });
+  const compiled = globs.map(globOf);
+  return (method) => compiled.some((matches) => matches(method));
 }
