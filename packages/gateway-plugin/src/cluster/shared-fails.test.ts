@@ -15,13 +15,15 @@ const log = { debug: silent, info: silent, warn: silent, error: silent };
 /** A replica over a store; `fails` makes its reports fail. */
 function startReplica(instance: string, store: Store) {
   const ejections: string[] = [];
-  const net = { ...quietNetwork('net', [{}, {}, {}], { probe: 'off' }), onEjection };
+  const open = () => ({ ...quietNetwork('net', [{}, {}, {}], { probe: 'off' }), onEjection });
+  const net = open();
+  const networks = [net];
   function onEjection(_network: string, upstream: string, ejected: boolean): void {
     ejections.push(`${upstream} ${ejected ? 'ejected' : 'admitted'}`);
   }
   let failures = 0;
   const fails = startSharedFails({
-    ...{ networks: () => [net], store, instance, now: clock.now, log },
+    ...{ networks: () => networks, store, instance, now: clock.now, log },
     onReportFailure: () => failures++,
   });
   onTestFinished(() => fails.stop());
@@ -33,7 +35,9 @@ function startReplica(instance: string, store: Store) {
     else recordSuccess(member, clock.now());
     if (noteEnd(net.state, member, before, clock.now())) net.state.tell();
   };
-  return { ejections, end, net, stop: () => fails.stop(), failures: () => failures };
+  /** Taken away and back again, as two changes of the configuration do. */
+  const reopen = () => void networks.splice(0, 1, open());
+  return { ejections, end, net, reopen, stop: () => fails.stop(), failures: () => failures };
 }
 
 /** As failures of an upstream that others see. */
@@ -104,6 +108,16 @@ test('a replica that starts takes over an exclusion and not a single failure', a
   const bert = startReplica('bert', store);
   await waitFor(() => bert.ejections.length > 0, { what: 'the exclusion' });
   expect(bert.ejections).toEqual(['a ejected']);
+});
+
+test('a network that was taken away and comes back takes over the exclusions that hold', async () => {
+  const store = createMemoryStore(clock.now);
+  await store.report('net', report('x', 3), 60_000);
+  const bert = startReplica('bert', store);
+  await waitFor(() => bert.ejections.length === 1, { what: 'the exclusion' });
+  bert.reopen();
+  await waitFor(() => bert.ejections.length === 2, { what: 'the exclusion in the network that came back' });
+  expect(bert.ejections).toEqual(['a ejected', 'a ejected']);
 });
 
 test('a report that cannot be sent is counted, and the own exclusion stays', async () => {

@@ -41,7 +41,8 @@ export class SharedFails {
   readonly #refresher: Refresher;
   readonly #unsubscribe: () => void;
   readonly #poll: NodeJS.Timeout;
-  readonly #readers = new Map<string, Reader>();
+  /** Forgotten with its network: one that comes in its place has heard nothing. */
+  readonly #readers = new WeakMap<Network, Reader>();
   readonly #sending = new Set<Promise<void>>();
   #batch: NodeJS.Timeout | null = null;
 
@@ -112,8 +113,8 @@ export class SharedFails {
 
   async #read(network: Network): Promise<void> {
     const { store, instance, now } = this.#options;
-    const reader = this.#readers.get(network.name) ?? { last: null, begun: false };
-    this.#readers.set(network.name, reader);
+    const reader = this.#readers.get(network) ?? { last: null, begun: false };
+    this.#readers.set(network, reader);
     const reports = await store.readReports(network.name, reader.last);
     const readAt = now();
     for (const { id, ageMs, text } of reports) {
