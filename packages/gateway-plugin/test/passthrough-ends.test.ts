@@ -130,8 +130,13 @@ test.each([
     const network = { hedge: { after: 20 }, strategy: 'least_conn' } as const;
     const bench = await startHttpBench({ network, upstreams: [{}, {}, { tier: 'fallback' }] });
     const [a, b, c] = bench.nodes;
-    a.respond = (_request, { socket }) => void setTimeout(() => socket?.resetAndDestroy(), 300);
-    b.respond = respond ?? b.respond;
+    const { promise: failed, resolve: fail } = Promise.withResolvers<void>();
+    a.respond = (_request, { socket }) => void failed.then(() => socket?.resetAndDestroy());
+    b.respond = (request, response) => {
+      // After a turn of the event loop, in which the gateway reads it: it runs in this process.
+      response.once('close', () => setTimeout(() => setImmediate(fail), 20));
+      respond?.(request, response);
+    };
     c.respond = FAULTS.reset ?? c.respond;
     const answer = await bench.ask('GET', '/net/x');
     expect([answer.status, answer.error?.attempts]).toEqual([status, attempts]);
