@@ -10,6 +10,7 @@ interface Given {
   readonly reason: Reason | null;
   readonly found?: readonly Found[];
   readonly runningSince?: number;
+  readonly leftAlone?: boolean;
 }
 
 function windowOf(found: readonly Found[]): SampleWindow {
@@ -32,6 +33,7 @@ function reached(...given: readonly Given[]) {
   const probed = {
     windows: new Map(given.map(({ found = [] }, at) => [String(at), windowOf(found)])),
     runningSince: (id: string) => given[Number(id)]?.runningSince ?? null,
+    isLeftAlone: (id: string) => given[Number(id)]?.leftAlone ?? false,
   };
   return reachedOf(upstreams, probed, OVERDUE_SINCE);
 }
@@ -78,6 +80,25 @@ test('a failure counts once another upstream has answered since it began, howeve
 
 test('a failure counts when nobody else is being asked', () => {
   expect(reached(turned(200), well)).toBe('some');
+});
+
+const throttled: Given = { reason: 'throttled', found: [[100, 'throttled']], leftAlone: true };
+
+test('while who is throttled is left alone, another sidecar has to tell whether the only other is dead or our own network', () => {
+  expect(reached(turned(200), throttled)).toBe('none');
+  expect(reached(turned(200), { ...throttled, reason: null })).toBe('none');
+  expect(reached(dead, { reason: 'unprobed', leftAlone: true })).toBe('none');
+});
+
+test('who is left alone is no reason to let another sidecar look while someone else answers or is asked', () => {
+  expect(reached(throttled)).toBe('some');
+  expect(reached(turned(200), throttled, well)).toBe('some');
+  expect(reached(turned(200), throttled, asked)).toBe('unknown');
+  expect(reached(turned(200), throttled, { reason: 'unprobed' })).toBe('unknown');
+});
+
+test('who is left alone is a witness when it has answered since a failure began', () => {
+  expect(reached(turned(200), { ...throttled, found: [[300, 'throttled']] })).toBe('some');
 });
 
 test('who hangs is waited for no more when nobody has answered since a failure began', () => {

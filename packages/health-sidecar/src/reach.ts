@@ -7,6 +7,8 @@ export interface Probed {
   readonly windows: ReadonlyMap<string, SampleWindow>;
   /** When the probe of this upstream began that goes on; null: none does. */
   runningSince(id: string): number | null;
+  /** It asked for that, so nothing newer will be heard of it soon. */
+  isLeftAlone(id: string): boolean;
 }
 
 /**
@@ -32,15 +34,20 @@ export function reachedOf(
   const enabled = upstreams.filter(({ reason }) => reason !== 'disabled');
   const unreached = enabled.filter(({ reason }) => UNREACHED.has(reason));
   const others = enabled.filter(({ reason }) => !UNREACHED.has(reason));
-  const isHeard = others.some(({ reason }) => reason !== 'unprobed');
-  if (unreached.length === 0) return isHeard || enabled.length === 0 ? 'some' : 'unknown';
+  if (unreached.length === 0) return isAnyHeard(others) || enabled.length === 0 ? 'some' : 'unknown';
   if (others.length === 0) return 'none';
   const failingSince = Math.max(...unreached.map(({ id }) => failureBegan(windows.get(id)?.samples ?? [])));
   const answeredAt = Math.max(...others.map(({ id }) => lastAnswer(windows.get(id)?.samples ?? [])));
-  if (isHeard && answeredAt >= failingSince) return 'some';
-  const asked = others.flatMap(({ id }) => probed.runningSince(id) ?? []);
-  if (asked.length === 0) return isHeard ? 'some' : 'unknown';
+  if (isAnyHeard(others) && answeredAt >= failingSince) return 'some';
+  const witnesses = others.filter(({ id }) => !probed.isLeftAlone(id));
+  if (witnesses.length === 0) return 'none';
+  const asked = witnesses.flatMap(({ id }) => probed.runningSince(id) ?? []);
+  if (asked.length === 0) return isAnyHeard(witnesses) ? 'some' : 'unknown';
   return asked.every((since) => since <= overdueSince) ? 'none' : 'unknown';
+}
+
+function isAnyHeard(upstreams: readonly Pick<RankedUpstream, 'reason'>[]): boolean {
+  return upstreams.some(({ reason }) => reason !== 'unprobed');
 }
 
 /** When the first of the failures came that stand since the last answer. */

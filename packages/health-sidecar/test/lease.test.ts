@@ -198,6 +198,21 @@ test('a sidecar that reaches no upstream while another hangs lets another publis
   expect(blind.rankings.some(says('a', 'unreachable'))).toBe(false);
 });
 
+test('a sidecar whose network breaks while it leaves the only other upstream alone lets another publish instead of saying so', async () => {
+  const [limited, mortal, node] = await startNodes({ mode: 'http429', retryAfter: 60 }, {}, {});
+  if (!limited || !mortal || !node) throw new TypeError('three nodes were started');
+  const store = createMemoryStore(monotonicNow);
+  const blinded = configOf({ main: network([limited, mortal]) });
+  const blind = stage({ config: blinded, store, instance: 'blind' });
+  const seeing = stage({ config: configOf({ main: network([node, node]) }), store, instance: 'seeing' });
+  await blind.ranked('its rankings', (all) => says('a', 'throttled')(all) && says('b', null)(all));
+  const counted = async () => (await blind.sidecar.metrics()).includes('rpc_balancer_sidecar_sidecars 2');
+  await waitFor(counted, { what: 'the other sidecar' });
+  await mortal.kill();
+  await seeing.ranked('the other publisher', ({ publisher }) => publisher === 'seeing');
+  expect(blind.rankings.some(says('b', 'unreachable'))).toBe(false);
+});
+
 test('a sidecar that has left its lease to another does not take it back at once', async () => {
   const ttlMs = 2000;
   const store = createMemoryStore(monotonicNow);

@@ -58,8 +58,14 @@ test('an upstream that asked to be left alone is probed again when that is over,
   const { prober, sampled } = proberOf(() => Promise.reject(new Error('no way there')), {
     ...{ now: () => now, retryAt: (id) => (id === 'a' ? 1500 : 0) },
   });
-  for (now of [1000, 1499, 1500, 1600]) await prober.start(upstreamsOf('a', 'b')).whole;
+  const leftAlone: boolean[] = [];
+  for (now of [1000, 1499, 1500, 1600]) {
+    await prober.start(upstreamsOf('a', 'b')).whole;
+    leftAlone.push(prober.isLeftAlone('a'));
+  }
   expect(sampled).toEqual(['b', 'b', 'a', 'a', 'b']);
+  expect(leftAlone).toEqual([true, true, false, false]);
+  expect(prober.isLeftAlone('b')).toBe(false);
 });
 
 test('what a probe finds of an upstream that is gone meanwhile is left aside', async () => {

@@ -49,6 +49,8 @@ export interface Prober {
   readonly windows: ReadonlyMap<string, SampleWindow>;
   /** When the probe of this upstream began that goes on; null: none does. */
   runningSince(id: string): number | null;
+  /** Whether the last round left it out because it asked for that. */
+  isLeftAlone(id: string): boolean;
   /**
    * Probes those of the upstreams that are due, and forgets all others. One whose last probe still goes on is left
    * alone: it is not started twice.
@@ -69,6 +71,7 @@ class LiveProber implements Prober {
   readonly #options: ProberOptions;
   readonly #running = new Map<string, Promise<void>>();
   readonly #lastStartedAt = new Map<string, number>();
+  #leftAlone: ReadonlySet<string> = new Set();
   readonly #seldom: Seldom;
   readonly #news: Gather;
   readonly #followers: Followers;
@@ -89,6 +92,9 @@ class LiveProber implements Prober {
     const ids = new Set(upstreams.map(({ id }) => id));
     for (const id of this.#lastStartedAt.keys()) if (!ids.has(id)) this.#forget(id);
     this.#followers.keep(upstreams);
+    const { now, retryAt } = this.#options;
+    const isWaiting = (id: string) => !this.#running.has(id) && now() < retryAt(id);
+    this.#leftAlone = new Set([...ids].filter(isWaiting));
     const due = upstreams.filter((upstream) => !upstream.disabled && this.#isDue(upstream));
     return roundOf(due.map((upstream) => this.#begin(upstream)));
   }
@@ -101,13 +107,17 @@ class LiveProber implements Prober {
     return this.#running.has(id) ? (this.#lastStartedAt.get(id) ?? null) : null;
   }
 
+  isLeftAlone(id: string): boolean {
+    return this.#leftAlone.has(id);
+  }
+
   async idle(): Promise<void> {
     await Promise.all([...this.#running.values(), this.#followers.idle()]);
   }
 
   #isDue({ id }: LocatedUpstream): boolean {
-    const { now, probe, retryAt } = this.#options;
-    if (this.#running.has(id) || now() < retryAt(id)) return false;
+    const { now, probe } = this.#options;
+    if (this.#running.has(id) || this.#leftAlone.has(id)) return false;
     const startedAt = this.#lastStartedAt.get(id);
     return startedAt === undefined || now() - startedAt >= probe.interval * DUE_RATIO;
   }
