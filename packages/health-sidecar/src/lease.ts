@@ -92,7 +92,8 @@ class Competitor implements LeaseKeeper {
       this.#waking = new AbortController();
       const askedAt = now();
       const lease = await this.#acquire();
-      const isLeft = lease !== null && (await this.#hold(lease, askedAt));
+      const isLeft =
+        lease !== null && (await this.#hold(lease, askedAt).catch((error) => this.#dropped(lease, error)));
       if (isLeft) await rest(ttlMs, signal);
       // Spread, so that competitors do not ask in step; and never in a tight loop when a lease is lost as soon as won.
       else if (lease === null || now() - askedAt < ttlMs * RENEW_RATIO) {
@@ -138,6 +139,14 @@ class Competitor implements LeaseKeeper {
     await Promise.race([this.#release(lease, heir), rest(RELEASE_MS)]);
     log.info({ network, epoch: lease.epoch, end, heir }, 'holds the lease no more');
     return heir !== null;
+  }
+
+  /** Nobody may wait for a lease under which nothing is done any more. */
+  async #dropped(lease: Lease, error: unknown): Promise<false> {
+    this.#logFailed(error);
+    this.#seat.hold(false);
+    await Promise.race([this.#release(lease, null), rest(RELEASE_MS)]);
+    return false;
   }
 
   async #work(lease: Lease, renewal: Renewal): Promise<Worked> {

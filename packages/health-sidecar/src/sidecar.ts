@@ -3,6 +3,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Config, ReloadResult } from '@rpc-balancer/shared';
 import { type Attendance, attend } from './attendance.ts';
+import { logFailure } from './failure.ts';
 import { emptyStatus } from './findings.ts';
 import { createMetrics } from './metrics.ts';
 import { type Runner, type RunnerSettings, runNetwork, type Surroundings } from './runner.ts';
@@ -129,7 +130,8 @@ class LiveSidecar implements Sidecar {
 
   #end(network: string, runner: Runner): void {
     this.#runners.delete(network);
-    const ended: Promise<void> = runner.stop().then(() => {
+    const stopped = runner.stop().catch((error) => logFailure(error, this.#options, { network }));
+    const ended: Promise<void> = stopped.then(() => {
       this.#stopping.delete(ended);
       if (!this.#runners.has(network)) this.#metrics.removed(network);
     });

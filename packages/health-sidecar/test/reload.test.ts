@@ -1,7 +1,8 @@
 // A sidecar takes on another configuration under the leases that it holds.
-import type { Config } from '@rpc-balancer/shared';
+import { type Config, createMemoryStore, type Store } from '@rpc-balancer/shared';
 import { expect, test } from 'vitest';
 import { waitFor } from '../../../test/kit/wait.ts';
+import { monotonicNow } from '../src/runtime.ts';
 import { configOf, network, reasonsIn, stage, startNodes } from './stage.ts';
 
 const configured = (id: string) => (ranking: { upstreams: readonly { id: string }[] }) =>
@@ -74,4 +75,29 @@ test('a configuration that says the same of a network leaves its cycle alone', a
   const main = rankings.filter(({ network: name }) => name === 'main');
   // A cycle that begins anew has no sample yet of anything.
   expect(main.flatMap(({ upstreams }) => upstreams.map(({ reason }) => reason))).not.toContain('unprobed');
+});
+
+test('a network that cannot be left properly is logged, and neither ends the process nor keeps the sidecar from its stop', async () => {
+  const [node] = await startNodes({});
+  if (!node) throw new TypeError('a node was started');
+  const memory = createMemoryStore(monotonicNow);
+  let fails = true;
+  const store: Store = {
+    ...memory,
+    subscribe(listener) {
+      const unsubscribe = memory.subscribe(listener);
+      return () => {
+        unsubscribe();
+        if (fails) {
+          fails = false;
+          throw new Error('still subscribed');
+        }
+      };
+    },
+  };
+  const { sidecar, ranked, logged } = stage({ config: configOf({ main: network([node]) }), store });
+  await ranked('the first ranking');
+  sidecar.reload(configOf({ other: network([node]) }));
+  await sidecar.stop();
+  expect(logged.filter((line) => line.includes('still subscribed'))).toHaveLength(1);
 });

@@ -91,3 +91,45 @@ test('the more often a sidecar saw nothing of a network, the longer the others l
   await waitFor(() => ends.length === 0 && shunned.length === 6, { what: 'every tenure' });
   expect(shunned).toEqual([12, 24, 48, 96, 96, 12]);
 });
+
+test.each([{ failing: 'begin' }, { failing: 'end' }])(
+  'a lease is given back and competed for again when who is told of it fails: at its $failing',
+  async ({ failing }) => {
+    const logged: unknown[] = [];
+    const seats: boolean[] = [];
+    const epochs: number[] = [];
+    const released: number[] = [];
+    const memory = createMemoryStore(monotonicNow);
+    const store: Store = {
+      ...memory,
+      release(lease, heir) {
+        released.push(lease.epoch);
+        return memory.release(lease, heir);
+      },
+    };
+    const seat = { leave: silent, shun: silent, heir: () => null, findHeir: async () => null };
+    let fails = true;
+    const keeper = keepLease({
+      ...{ ...COMMON, ttlMs: 6000, holder: 'anna', store },
+      ...{ random: createRandom(1), onFenced: silent },
+      log: { ...LOG, error: (fields) => void logged.push(fields.problem) },
+      join: () => ({ ...seat, hold: (held) => void seats.push(held) }),
+      onChange(held) {
+        if (held) epochs.push(held.lease.epoch);
+        if (!fails || (held === null) !== (failing === 'end')) return;
+        fails = false;
+        throw new Error('the listener failed');
+      },
+      async work({ signal }) {
+        if (!fails) await once(signal, 'abort');
+        return 'over';
+      },
+    });
+    onTestFinished(() => keeper.stop());
+    await waitFor(() => epochs.length > 1, { what: 'the next tenure' });
+    expect(logged).toEqual(['the listener failed']);
+    expect(seats.slice(-2)).toEqual([false, true]);
+    expect(released).toEqual(epochs.slice(0, 1));
+    expect(epochs[1]).toBeGreaterThan(epochs[0] ?? 0);
+  },
+);
