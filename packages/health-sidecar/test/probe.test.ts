@@ -24,6 +24,21 @@ test('SQ-06: a healthy upstream gives its identity, head, finality and latency',
   expect(sample).toHaveProperty('latencyMs', expect.any(Number));
 });
 
+test('the latency of an upstream that is asked singly is the time until its head is known, as in a batch', async () => {
+  const afterMs = 100;
+  const slow = await startNode({
+    answer: ({ method, paramsText }) =>
+      method === 'eth_getBlockByNumber' && paramsText.includes('latest')
+        ? { result: { number: '0x64' }, afterMs }
+        : undefined,
+  });
+  for (const probing of [{}, { batches: SINGLY }]) {
+    const sample = await probe(slow, probing);
+    if (sample.failure !== null) throw new TypeError(sample.detail);
+    expect(sample.latencyMs).toBeGreaterThan(afterMs - 5); // Timers may be early.
+  }
+});
+
 describe('a failed probe', () => {
   const rows: { mode: Mode; failure: string }[] = [
     { mode: 'hang', failure: 'probe_timeout' },

@@ -52,9 +52,13 @@ function goodSample(answers: Answers): Omit<GoodSample, 'sampledAt'> | null {
   if (head === null || syncing === null) return null;
   const identity = chainId.kind === 'result' ? identityOf(chainId.value) : null;
   if (chainId.kind === 'result' && identity === null) return null;
-  const timed = blockNumber.kind === 'result' ? blockNumber : latest;
-  const latencyMs = timed.kind === 'result' ? timed.latencyMs : 0;
+  // Until the head is known, so that who refuses batches is not measured by its cheapest call.
+  const latencyMs = Math.max(...[blockNumber, latest].map(latencyOf));
   return { failure: null, latencyMs, identity, syncing, head };
+}
+
+function latencyOf(answer: Answer): number {
+  return answer.kind === 'result' ? answer.latencyMs : 0;
 }
 
 async function finalityOf(
