@@ -74,9 +74,20 @@ describe('an upstream', () => {
   );
 
   test('that lies and answers first is not believed before the other had its time', async () => {
-    const [liar, honest] = await startNodes({ mode: 'lie' }, { mode: 'late', lateMs: 250 });
+    const { promise: until, resolve: answer } = Promise.withResolvers<void>();
+    const [liar, honest] = await startNodes(
+      { mode: 'lie' },
+      { answer: ({ method }) => (method === 'eth_chainId' ? { result: '0x1', until } : undefined) },
+    );
     if (!liar || !honest) throw new TypeError('two nodes were started');
-    const { ranked, rankings } = stage({ config: configOf({ main: network([liar, honest]) }) });
+    // By the sidecar's clock, no halt of the machine takes the time that the other has: longer than an interval.
+    let time = monotonicNow();
+    const now = () => time;
+    const { ranked, rankings } = stage({ config: configOf({ main: network([liar, honest]) }), now });
+    await ranked('what is said before both were heard');
+    time += 500;
+    await ranked('what is said when an interval is over', ({ seq }) => seq > 0);
+    answer();
     await ranked('both to be judged', (all) => says('a', 'suspect')(all) && says('b', null)(all));
     const heads = new Set(rankings.map(({ head }) => head?.number ?? null));
     expect([...heads]).toEqual([null, 1000]);
