@@ -153,7 +153,7 @@ function rankingSeries(registry: Registry) {
   const interval = gauge('network_block_interval_seconds', 'Learned time between two blocks.', ofNetwork);
   const stalled = gauge('network_stalled', '1 while the network has no new block, though due.', ofNetwork);
   const upstreamHead = gauge('upstream_head_block', 'Highest block that the upstream reports.', ofUpstream);
-  const lag = gauge('upstream_lag_blocks', 'Network head minus the head of the upstream.', ofUpstream);
+  const lag = gauge('upstream_lag_blocks', 'Blocks behind the network head, as far as known.', ofUpstream);
   const score = gauge('upstream_score_ratio', '0 to 1, higher is better.', ofUpstream);
   const reasons = gauge('upstream_reason', '1 for the reason that speaks against the upstream.', ofReason);
   const load = gauge('upstream_load', 'Load of the upstream, in the unit of its source.', ofUpstream);
