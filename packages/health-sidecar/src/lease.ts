@@ -57,6 +57,8 @@ class Competitor implements LeaseKeeper {
   readonly #options: LeaseOptions;
   /** Nobody else's: the store gives it again to who has it, because the answer that gave it may have been lost. */
   readonly #owner: string;
+  /** Whether the answer to the last question was lost. */
+  #isDeaf = false;
   readonly #seat: Seat;
   readonly #unsubscribe: () => void;
   readonly #stopping = new AbortController();
@@ -114,7 +116,12 @@ class Competitor implements LeaseKeeper {
   async #acquire(): Promise<Lease | null> {
     const { store, network, ttlMs } = this.#options;
     try {
-      return await store.acquire(network, this.#owner, ttlMs);
+      // Who is heard but hears nothing would take it again and again, and nobody would publish.
+      if (this.#isDeaf) await store.readRanking(network);
+      this.#isDeaf = true;
+      const lease = await store.acquire(network, this.#owner, ttlMs);
+      this.#isDeaf = false;
+      return lease;
     } catch (error) {
       this.#logFailed(error);
       return null;

@@ -65,6 +65,27 @@ test('a lease whose answer was lost is asked for again with success', async () =
   expect(answers).not.toContain(null);
 });
 
+test('a sidecar that the store hears, and that never hears the store, does not keep the lease from another', async () => {
+  const [node] = await startNodes({});
+  if (!node) throw new TypeError('a node was started');
+  const store = createMemoryStore(monotonicNow);
+  const config = configOf({ main: network([node]) });
+  let asked = 0;
+  async function unheard(question: Promise<unknown>): Promise<never> {
+    asked++;
+    await question;
+    throw new BalancerError('RPCB_STORE', { detail: 'the answer was lost' });
+  }
+  const deaf: Store = {
+    ...store,
+    acquire: (...question) => unheard(store.acquire(...question)),
+    readRanking: (...question) => unheard(store.readRanking(...question)),
+  };
+  stage({ config, store: deaf, instance: 'deaf' });
+  await waitFor(() => asked > 2, { what: 'some questions' });
+  await stage({ config, store }).ranked('the other', ({ publisher }) => publisher === 'one');
+});
+
 test('a sidecar that stops hands its lease over long before it ends, with a higher epoch', async () => {
   const [node] = await startNodes({});
   if (!node) throw new TypeError('a node was started');
