@@ -195,7 +195,8 @@ test.each(LOSSES)(
     const next = await publishes(other, gateways);
     mend(path);
     await waitFor(async () => (await cutOff.status()).store.connected, { what: 'its way back to Redis' });
-    await waitFor(() => (watch.last[0]?.seq ?? 0) > 5, { what: 'more rankings' });
+    const isLater = () => watch.last.every((belief) => belief && belief.epoch >= next && belief.seq > 5);
+    await waitFor(isLater, { what: 'more rankings' });
     await watch.stop();
     expect(watch.wrong).toEqual([]);
     expect([...watch.publishers.keys()]).toEqual([epoch, next]);
