@@ -16,5 +16,5 @@ export function logFailure(
 ): void {
   const isExpected = error instanceof BalancerError && error.code === 'RPCB_STORE';
   if (isExpected) log.debug(fields, 'the store is out of reach');
-  else log.error({ ...fields, problem: redact(errorText(error)) }, 'a mistake of ours; trying again');
+  else log.error({ ...fields, problem: redact(errorText(error)) }, 'a mistake of ours; going on');
 }

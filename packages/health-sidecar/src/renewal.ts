@@ -44,7 +44,7 @@ export class Renewal {
     this.#ending.abort();
   }
 
-  /** Ends it, and waits until nothing more is asked of the store. */
+  /** Ends it, and waits until nothing new is asked of the store; what is still out prolongs no lease of a later epoch. */
   async stop(): Promise<void> {
     this.end();
     await this.#done;
