@@ -5,9 +5,13 @@ import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 
-/** The path of the first of these programs on PATH, or null. */
+/** Where Debian puts servers, which is not on everybody's PATH. */
+const SERVER_DIRECTORIES = ['/usr/local/sbin', '/usr/sbin'];
+
+/** The path of the first of these programs on PATH or beside it, or null. */
 export function findOnPath(programs: readonly string[]): string | null {
-  const directories = (process.env.PATH ?? '').split(delimiter).filter((directory) => directory !== '');
+  const given = (process.env.PATH ?? '').split(delimiter).filter((directory) => directory !== '');
+  const directories = [...given, ...SERVER_DIRECTORIES];
   const paths = programs.flatMap((program) => directories.map((directory) => join(directory, program)));
   return paths.find(isExecutable) ?? null;
 }
